@@ -1,0 +1,1 @@
+"""Every data port in memory: for tests, notebooks and examples."""

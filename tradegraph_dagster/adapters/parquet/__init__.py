@@ -1,0 +1,1 @@
+"""The lake as Parquet files, one a session and table."""

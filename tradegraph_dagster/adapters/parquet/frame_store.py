@@ -1,0 +1,106 @@
+"""The lake as Parquet files: `<root>/<table>/<partition>.parquet`.
+
+A file is written beside its final name, flushed and renamed, so a reader sees the old content or
+the new, never a half. The content fingerprint is kept in the file's own metadata.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.errors import (
+    CorruptPartition,
+    MissingSession,
+    SchemaError,
+    StoreUnavailable,
+)
+from tradegraph_dagster.domain.core.fingerprint import frame_fingerprint
+from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame
+
+_FINGERPRINT_KEY = "tradegraph_fingerprint"
+
+
+class ParquetFrameStore:
+    """A FrameStore of one market in a local folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, schema: FrameSchema, partition: date, frame: pl.DataFrame) -> str:
+        """Replace one partition; a partition that already holds this content is left alone."""
+        check_frame(frame, schema)
+        fingerprint = frame_fingerprint(frame)
+        path = self._path(schema.name, partition)
+        if path.exists() and self._stored_fingerprint(path) == fingerprint:
+            return fingerprint
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                frame.write_parquet(
+                    file, compression="zstd", metadata={_FINGERPRINT_KEY: fingerprint}
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreUnavailable(
+                f"cannot write {path}: {error.strerror or error}; nothing was changed, "
+                "free space or mend the folder and run again",
+                table=schema.name,
+                session=partition,
+            ) from error
+        return fingerprint
+
+    def read(self, schema: FrameSchema, partitions: Sequence[date]) -> pl.DataFrame:
+        """Concatenate partitions in the order given, each checked against the schema."""
+        return pl.concat([schema.empty(), *(self._read_one(schema, day) for day in partitions)])
+
+    def partitions(self, table: str) -> frozenset[date]:
+        """Which partitions of a table exist."""
+        folder = self._root / table
+        if not folder.is_dir():
+            return frozenset()
+        return frozenset(date.fromisoformat(path.stem) for path in folder.glob("[0-9]*.parquet"))
+
+    def fingerprint(self, table: str, partition: date) -> str:
+        """Content fingerprint written with the partition."""
+        path = self._path(table, partition)
+        if not path.exists():
+            raise MissingSession(f"no file {path}", table=table, session=partition)
+        return self._stored_fingerprint(path)
+
+    def location(self, table: str, partition: date) -> str:
+        """Path of the partition's file."""
+        return str(self._path(table, partition))
+
+    def _path(self, table: str, partition: date) -> Path:
+        return self._root / table / f"{partition.isoformat()}.parquet"
+
+    def _read_one(self, schema: FrameSchema, partition: date) -> pl.DataFrame:
+        path = self._path(schema.name, partition)
+        if not path.exists():
+            raise MissingSession(
+                f"no file {path}; materialise it first", table=schema.name, session=partition
+            )
+        try:
+            return check_frame(pl.read_parquet(path), schema)
+        except (OSError, pl.exceptions.PolarsError, SchemaError) as error:
+            raise CorruptPartition(
+                f"cannot use {path}: {error}; materialise the partition again",
+                table=schema.name,
+                session=partition,
+            ) from error
+
+    @staticmethod
+    def _stored_fingerprint(path: Path) -> str:
+        try:
+            return pl.read_parquet_metadata(path).get(_FINGERPRINT_KEY, "")
+        except (OSError, pl.exceptions.PolarsError):
+            return ""

@@ -1,0 +1,1 @@
+"""Words every stage speaks: sessions, frames, money, errors, ids, fingerprints."""

@@ -1,0 +1,126 @@
+"""The lake port: frames by table and partition, written whole or not at all.
+
+One store holds one market. A partition is named by its session (`2024-01-05`) or training month
+(`2024-01-01`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.errors import MissingSession, TradeGraphError
+from tradegraph_dagster.domain.core.frames import FrameSchema
+
+
+class FrameStore(Protocol):
+    """Where the frames of one market live."""
+
+    def write(self, schema: FrameSchema, partition: date, frame: pl.DataFrame) -> str:
+        """Replace one partition atomically and return its content fingerprint.
+
+        Raises:
+            SchemaError: The frame does not fit.
+            StoreUnavailable: Nothing was written; the old partition, if any, is untouched.
+        """
+        ...
+
+    def read(self, schema: FrameSchema, partitions: Sequence[date]) -> pl.DataFrame:
+        """Concatenate partitions in the order given, checked against the schema.
+
+        Raises:
+            MissingSession: A partition does not exist.
+            CorruptPartition: A file cannot be read or does not fit.
+        """
+        ...
+
+    def partitions(self, table: str) -> frozenset[date]:
+        """Which partitions of a table exist."""
+        ...
+
+    def fingerprint(self, table: str, partition: date) -> str:
+        """Content fingerprint recorded when the partition was written."""
+        ...
+
+    def location(self, table: str, partition: date) -> str:
+        """Where a person can find the partition."""
+        ...
+
+
+@dataclass(frozen=True)
+class Written:
+    """One partition that was written: what the edge reports as a materialisation."""
+
+    partition: date
+    rows: int
+    fingerprint: str
+    facts: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did: the partitions it wrote and those it withheld, each with its reason."""
+
+    written: tuple[Written, ...]
+    withheld: Mapping[date, TradeGraphError] = field(default_factory=dict)
+
+
+def split_ready(
+    store: FrameStore,
+    needs: Mapping[str, Callable[[date], Sequence[date]]],
+    sessions: Sequence[date],
+    *,
+    table: str,
+) -> tuple[tuple[date, ...], dict[date, TradeGraphError]]:
+    """Part the sessions whose inputs all exist from those that must wait.
+
+    Args:
+        store: Where the inputs are looked up.
+        needs: Input table -> the partitions of it that a session needs.
+        sessions: Sessions asked for.
+        table: The table being made, for the message.
+    """
+    present = {name: store.partitions(name) for name in needs}
+    ready: list[date] = []
+    withheld: dict[date, TradeGraphError] = {}
+    for session in sessions:
+        absent = {
+            name: [day for day in window(session) if day not in present[name]]
+            for name, window in needs.items()
+        }
+        absent = {name: days for name, days in absent.items() if days}
+        if absent:
+            withheld[session] = MissingSession(
+                "waits for "
+                + "; ".join(
+                    f"{name} {days[0]}" + (f" and {len(days) - 1} more" if len(days) > 1 else "")
+                    for name, days in absent.items()
+                ),
+                table=table,
+                session=session,
+            )
+        else:
+            ready.append(session)
+    return tuple(ready), withheld
+
+
+def write_sessions(
+    store: FrameStore,
+    schema: FrameSchema,
+    frame: pl.DataFrame,
+    sessions: Iterable[date],
+    facts: Callable[[pl.DataFrame], Mapping[str, float | int | str]] | None = None,
+) -> tuple[Written, ...]:
+    """Write one partition a session, also for sessions with no rows."""
+    parts = frame.partition_by("session", as_dict=True) if frame.height else {}
+    written = []
+    for session in sessions:
+        part = parts.get((session,), schema.empty())
+        fingerprint = store.write(schema, session, part)
+        extra = facts(part) if facts else {}
+        written.append(Written(session, part.height, fingerprint, extra))
+    return tuple(written)

@@ -1,0 +1,122 @@
+"""Frame schemas: the columns, types, units and key of every table.
+
+Frames are long Polars frames, sorted and unique on their key, usually `(session, symbol)`. A
+missing number is null, except in feature frames, where it is NaN because that is what the learners
+read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.errors import SchemaError
+
+SESSION_SYMBOL = ("session", "symbol")
+INSTANT = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its type, what it means, its unit, and whether null is allowed."""
+
+    dtype: pl.DataType | type[pl.DataType]
+    doc: str
+    unit: str = ""
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class FrameSchema:
+    """A table: `name` is also the asset's name, the stored table's and the docs page's.
+
+    Attributes:
+        name: Plural noun.
+        doc: One sentence, shown in the generated reference.
+        columns: In stored order.
+        key: Columns that sort the frame and are unique together.
+    """
+
+    name: str
+    doc: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...] = field(default=SESSION_SYMBOL)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+
+    @property
+    def dtypes(self) -> dict[str, pl.DataType | type[pl.DataType]]:
+        """Column name -> Polars type, in stored order."""
+        return {name: column.dtype for name, column in self.columns.items()}
+
+    def empty(self) -> pl.DataFrame:
+        """A frame of this schema with no rows."""
+        return pl.DataFrame(schema=self.dtypes)
+
+
+def check_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
+    """Return `frame` unchanged if it fits `schema`.
+
+    Raises:
+        SchemaError: Other columns or types, a null where none is allowed, or not sorted and unique
+            on the key. Nothing is reordered silently.
+    """
+    if dict(frame.schema) != schema.dtypes or frame.columns != list(schema.columns):
+        raise SchemaError(_describe_mismatch(frame, schema), table=schema.name)
+    required = [name for name, column in schema.columns.items() if not column.nullable]
+    counts = frame.select(pl.col(required).null_count()).row(0, named=True) if required else {}
+    holes = {name: count for name, count in counts.items() if count}
+    if holes:
+        raise SchemaError(f"expected no nulls, found {holes}; fix the producer", table=schema.name)
+    _check_key(frame, schema)
+    return frame
+
+
+def conform_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
+    """Select, cast and sort `frame` to `schema`, then check it.
+
+    Raises:
+        SchemaError: A column is missing, cannot be cast, holds nulls it may not, or the key repeats.
+    """
+    missing = [name for name in schema.columns if name not in frame.columns]
+    if missing:
+        raise SchemaError(
+            f"expected columns {list(schema.columns)}, missing {missing}", table=schema.name
+        )
+    try:
+        cast = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.dtypes.items())
+    except pl.exceptions.PolarsError as error:
+        raise SchemaError(f"cannot cast to the schema: {error}", table=schema.name) from error
+    return check_frame(cast.sort(schema.key), schema)
+
+
+def _describe_mismatch(frame: pl.DataFrame, schema: FrameSchema) -> str:
+    found = dict(frame.schema)
+    missing = [name for name in schema.columns if name not in found]
+    extra = [name for name in found if name not in schema.columns]
+    wrong = {
+        name: f"expected {dtype}, found {found[name]}"
+        for name, dtype in schema.dtypes.items()
+        if name in found and found[name] != dtype
+    }
+    order = "" if missing or extra or wrong else "; columns are in another order"
+    return f"missing columns {missing}, unexpected columns {extra}, wrong types {wrong}{order}"
+
+
+def _check_key(frame: pl.DataFrame, schema: FrameSchema) -> None:
+    if frame.height < 2:
+        return
+    key = frame.select(schema.key)
+    repeated = key.filter(key.is_duplicated())
+    if repeated.height:
+        raise SchemaError(
+            f"expected unique {schema.key}, found {repeated.height} repeated rows, "
+            f"the first {repeated.row(0)}",
+            table=schema.name,
+        )
+    if not key.equals(key.sort(schema.key)):
+        raise SchemaError(f"expected rows sorted by {schema.key}", table=schema.name)

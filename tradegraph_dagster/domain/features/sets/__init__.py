@@ -1,0 +1,1 @@
+"""The catalogue of feature sets: one file each, exporting FEATURE_SET."""

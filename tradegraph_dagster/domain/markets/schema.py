@@ -1,0 +1,101 @@
+"""What a market's rules answer. Prices and money are Decimal, quantities whole shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from tradegraph_dagster.domain.core.money import ZERO
+from tradegraph_dagster.domain.core.sessions import SessionCalendar
+
+
+class Side(StrEnum):
+    """Direction of an order or fill; quantities are always positive."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a rule must know of an instrument on a session."""
+
+    symbol: str
+    listed_on: date
+    is_st: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """Lowest and highest price an order may carry on a session."""
+
+    lower: Decimal
+    upper: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LotRule:
+    """Sizes an order may have, in shares.
+
+    Attributes:
+        min_buy: Smallest buy.
+        step: Buys above it, and sells that keep a remainder, move in steps of this.
+        max_order: Largest order.
+    """
+
+    min_buy: int
+    step: int
+    max_order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What one order costs, by component, each rounded half-up to a cent."""
+
+    commission: Decimal = ZERO
+    stamp_duty: Decimal = ZERO
+    transfer_fee: Decimal = ZERO
+    regulatory_fee: Decimal = ZERO
+
+    @property
+    def total(self) -> Decimal:
+        """Sum of the components."""
+        return self.commission + self.stamp_duty + self.transfer_fee + self.regulatory_fee
+
+
+class Market(Protocol):
+    """The rules of one market. Each method is a function of its arguments and dated tables only.
+
+    `unsellable_sessions` is how many session starts must pass before bought shares can be sold:
+    1 under T+1 settlement of shares (China), 0 where they can be sold at once.
+    """
+
+    name: str
+    currency: str
+    calendar: SessionCalendar
+    tick: Decimal
+    unsellable_sessions: int
+
+    def board(self, symbol: str) -> str:
+        """Board of a symbol. Raises UnknownSymbol for a prefix in no table."""
+        ...
+
+    def price_band(
+        self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
+    ) -> PriceBand | None:
+        """Price limits from the ex-right reference price; None where no limit applies.
+
+        `sessions_listed` is 1 on the listing day.
+        """
+        ...
+
+    def lot_rule(self, symbol: str, session: date) -> LotRule:
+        """Order sizes that are legal on a session."""
+        ...
+
+    def fees(self, side: Side, notional: Decimal, session: date, *, shares: int) -> Fees:
+        """Cost of one whole order; minimum charges are per order, not per fill."""
+        ...

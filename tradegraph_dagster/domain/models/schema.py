@@ -1,0 +1,90 @@
+"""Tables and values of the model stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+from tradegraph_dagster.domain.datasets.schema import Dataset
+
+CANDIDATE_MODEL = FrameSchema(
+    name="candidate_model",
+    doc="The model trained at the end of a month, one row.",
+    key=("month",),
+    columns={
+        "month": Column(pl.Date, "first day of the training month"),
+        "model_version": Column(pl.String, "version in the registry"),
+        "artifact_sha256": Column(pl.String, "hash of the model file"),
+        "kind": Column(pl.String, "entry of the model catalogue"),
+        "feature_set_version": Column(pl.String, "what the model reads"),
+        "dataset_fingerprint": Column(pl.String, "hash of its training rows"),
+        "trained_through": Column(pl.Date, "last session whose data it has seen"),
+        "train_rows": Column(pl.Int64, "rows it learned from", "rows"),
+        "train_first": Column(pl.Date, "first session of the train block"),
+        "train_last": Column(pl.Date, "last session of the train block"),
+        "valid_first": Column(pl.Date, "first session of the early-stopping block"),
+        "valid_last": Column(pl.Date, "last session of the early-stopping block"),
+        "test_first": Column(pl.Date, "first session of the out-of-sample block"),
+        "test_last": Column(pl.Date, "last session of the out-of-sample block"),
+    },
+)
+
+EVALUATION = FrameSchema(
+    name="evaluation",
+    doc="Out-of-sample IC by session of the month's candidate and of the champion it would follow.",
+    key=("month", "role", "session"),
+    columns={
+        "month": Column(pl.Date, "first day of the training month"),
+        "role": Column(pl.String, "candidate or champion"),
+        "session": Column(pl.Date, "session of the forecast"),
+        "model_version": Column(pl.String, "version in the registry"),
+        "ic": Column(pl.Float64, "Pearson, forecast against raw label", nullable=True),
+        "rank_ic": Column(pl.Float64, "Spearman, average ranks", nullable=True),
+        "names": Column(pl.Int32, "names in the cross-section", "names"),
+    },
+)
+
+
+class Forecaster(Protocol):
+    """A fitted model."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Features, float32 (rows, features) with NaN -> scores, float64 (rows,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """One entry of the model catalogue.
+
+    Attributes:
+        name: File name of the entry.
+        defaults: Parameters and their default values; others are refused.
+        fit: (train, valid, params, seed) -> forecaster; same inputs give the same model.
+        save: Writes one file and nothing else.
+        load: Reads it back; predictions are equal bit for bit.
+    """
+
+    name: str
+    defaults: Mapping[str, Any]
+    fit: Callable[[Dataset, Dataset, Mapping[str, Any], int], Forecaster]
+    save: Callable[[Forecaster, Path], None]
+    load: Callable[[Path], Forecaster]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A registered model file."""
+
+    version: str
+    artifact_sha256: str
+    trained_through: date
+    kind: str
+    feature_set_version: str

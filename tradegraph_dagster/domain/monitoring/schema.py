@@ -1,0 +1,45 @@
+"""Table and policy of the monitoring stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.bounds import require
+from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+
+DRIFT_REPORT = FrameSchema(
+    name="drift_report",
+    doc="Population stability of each feature, the score and the recent RankIC.",
+    key=("session", "kind", "name"),
+    columns={
+        "session": Column(pl.Date, "trading date"),
+        "kind": Column(pl.String, "feature, score or rank_ic"),
+        "name": Column(pl.String, "feature name, or empty"),
+        "value": Column(pl.Float64, "population stability index, or mean RankIC", nullable=True),
+        "level": Column(pl.String, "green, yellow or red"),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftPolicy:
+    """When drift matters.
+
+    Attributes:
+        window_sessions: Recent sessions compared with the reference.
+        yellow_psi: Index from which a feature is watched.
+        red_psi: Index from which it counts as drifting.
+        red_share: Share of drifting features that makes the report red.
+    """
+
+    window_sessions: int = 20
+    yellow_psi: float = 0.10
+    red_psi: float = 0.25
+    red_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(self.window_sessions >= 1, "window_sessions", self.window_sessions, ">= 1")
+        require(0 < self.yellow_psi <= self.red_psi, "yellow_psi", self.yellow_psi, "0 < x <= red")
+        require(0 < self.red_share <= 1, "red_share", self.red_share, "0 < x <= 1")

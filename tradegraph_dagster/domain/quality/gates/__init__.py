@@ -1,0 +1,1 @@
+"""The catalogue of gates: one file each, exporting GATE."""

@@ -1,0 +1,47 @@
+"""Table and values of the registry stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.bounds import require
+from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+
+CHAMPION = FrameSchema(
+    name="champion",
+    doc="Who trades from the session after the month, and why; one row.",
+    key=("month",),
+    columns={
+        "month": Column(pl.Date, "first day of the training month"),
+        "effective_from": Column(pl.Date, "first session it forecasts"),
+        "model_version": Column(pl.String, "the champion; null while there is none", nullable=True),
+        "candidate_version": Column(pl.String, "the month's candidate"),
+        "is_promoted": Column(pl.Boolean, "whether the candidate took over"),
+        "candidate_rank_ic": Column(pl.Float64, "mean out of sample", nullable=True),
+        "candidate_rank_ic_se": Column(pl.Float64, "its standard error", nullable=True),
+        "champion_rank_ic": Column(pl.Float64, "same sessions; null if none", nullable=True),
+        "reason": Column(pl.String, "the verdict in words"),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionPolicy:
+    """When a candidate takes over.
+
+    Attributes:
+        min_rank_ic: Least mean out-of-sample RankIC of any champion.
+        margin: How much better than the champion the candidate's mean must be.
+        min_sessions: Sessions with a RankIC that the mean needs.
+    """
+
+    min_rank_ic: float = 0.0
+    margin: float = 0.0
+    min_sessions: int = 20
+
+    def __post_init__(self) -> None:
+        require(-1 <= self.min_rank_ic <= 1, "min_rank_ic", self.min_rank_ic, "-1 to 1")
+        require(self.margin >= 0, "margin", self.margin, ">= 0")
+        require(self.min_sessions >= 2, "min_sessions", self.min_sessions, ">= 2")

@@ -1,0 +1,1 @@
+"""The catalogue of risk rules: one file each, exporting RULE."""

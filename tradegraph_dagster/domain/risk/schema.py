@@ -1,0 +1,113 @@
+"""Table and values of the risk stage. Quantities are whole shares; money is Decimal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+
+RISK_DECISION = FrameSchema(
+    name="risk_decision",
+    doc="What may be traded in the session, line by line, with every rule's word.",
+    columns={
+        "session": Column(pl.Date, "session t+1 of the orders"),
+        "symbol": Column(pl.String, "exchange code"),
+        "decision_id": Column(pl.String, "identity of the decision; orders derive theirs from it"),
+        "held_shares": Column(pl.Int64, "position before", "shares"),
+        "target_shares": Column(pl.Int64, "what the strategy wants", "shares"),
+        "approved_shares": Column(pl.Int64, "what the rules allow", "shares"),
+        "reference_price": Column(pl.Float64, "last raw close, ex-right", "quote currency a share"),
+        "verdict": Column(pl.String, "approved, reduced or denied"),
+        "reasons": Column(pl.String, "what each rule that changed it said, joined by '; '"),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instrument of a decision.
+
+    Attributes:
+        symbol: Exchange code.
+        held_shares: Position now.
+        sellable_shares: Of these, how many may be sold in the session.
+        approved_shares: Position the orders may lead to; starts as the strategy's target.
+        price: Reference price for valuation and sizing.
+        reasons: What each rule that changed the line said.
+    """
+
+    symbol: str
+    held_shares: int
+    sellable_shares: int
+    approved_shares: int
+    price: Decimal
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def traded_shares(self) -> int:
+        """Signed: positive buys, negative sells."""
+        return self.approved_shares - self.held_shares
+
+
+@dataclass(frozen=True)
+class RiskContext:
+    """What rules may look at.
+
+    Attributes:
+        session: Session of the orders.
+        equity: Cash plus positions at reference prices.
+        cash: Cash that can buy.
+        kill_switch_engaged: True also when the switch cannot be read.
+        peak_equity: Highest equity at any close so far.
+        previous_equity: Equity at the last close.
+        fee_frac: Conservative round-up of the buy fee as a fraction of notional.
+    """
+
+    session: date
+    equity: Decimal
+    cash: Decimal
+    kill_switch_engaged: bool
+    peak_equity: Decimal
+    previous_equity: Decimal
+    fee_frac: Decimal
+
+
+@dataclass(frozen=True)
+class RiskRule:
+    """One entry of the rule catalogue.
+
+    Attributes:
+        name: File name of the entry.
+        doc: What it does, shown in decisions and docs.
+        defaults: Limits and their strict defaults; others are refused. A value outside
+            `hard_caps` is refused whatever the configuration says.
+        apply: (lines, context, limits) -> lines. Never raises exposure, changes nothing when
+            applied twice, and gives a reason on every line it changes.
+    """
+
+    name: str
+    doc: str
+    defaults: Mapping[str, Any]
+    apply: Callable[[tuple[Line, ...], RiskContext, Mapping[str, Any]], tuple[Line, ...]]
+    hard_caps: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RiskDecision:
+    """The persisted decision of one strategy for one session."""
+
+    decision_id: str
+    market: str
+    strategy: str
+    session: date
+    lines: tuple[Line, ...]
+    targets: Mapping[str, int]
+    equity: Decimal
+    rules_applied: tuple[str, ...]
+    inputs_fingerprint: str

@@ -1,0 +1,1 @@
+"""The catalogue of strategies: one file each, exporting STRATEGY."""

@@ -1,0 +1,1 @@
+"""The same decide, risk, order and fill functions over many sessions: backtest and replay."""
