@@ -80,7 +80,7 @@ def conform_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
     """Select, cast and sort `frame` to `schema`, then check it.
 
     Raises:
-        SchemaError: A column is missing, cannot be cast, holds nulls it may not, or the key repeats.
+        SchemaError: A column is missing, cannot be cast, holds forbidden nulls, or the key repeats.
     """
     missing = [name for name in schema.columns if name not in frame.columns]
     if missing:

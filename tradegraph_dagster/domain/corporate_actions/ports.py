@@ -15,5 +15,5 @@ class ActionSource(Protocol):
     name: str
 
     def corporate_actions(self, sessions: Sequence[date]) -> pl.DataFrame:
-        """CORPORATE_ACTIONS rows with an ex-date in `sessions`; a day without events has no rows."""
+        """CORPORATE_ACTIONS rows with an ex-date in `sessions`; days without any have none."""
         ...
