@@ -2,7 +2,7 @@
 
 core -> markets -> market_data -> corporate_actions -> quality -> universe -> features -> datasets
 -> models -> registry -> signals -> risk -> orders -> reconciliation -> performance -> monitoring
--> audit -> simulation.
+-> audit.
 
 A stage may import earlier stages, never later ones. Nothing here knows Dagster, a vendor SDK, a
 storage engine, the wall clock, the environment or a global random state.

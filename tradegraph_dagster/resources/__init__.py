@@ -1,0 +1,1 @@
+"""Settings -> adapters. Assets take one resource, `desks`: plain objects that satisfy the ports."""

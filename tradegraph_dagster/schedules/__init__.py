@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""When sessions open and close and when months end, in each market's own time zone."""

@@ -48,10 +48,11 @@ class ParquetFrameStore:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except OSError as error:
+        # Polars reports a disk that fills up while it encodes as its own ComputeError.
+        except (OSError, pl.exceptions.PolarsError) as error:
             temporary.unlink(missing_ok=True)
             raise StoreUnavailable(
-                f"cannot write {path}: {error.strerror or error}; nothing was changed, "
+                f"cannot write {path}: {error}; nothing was changed, "
                 "free space or mend the folder and run again",
                 table=schema.name,
                 session=partition,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -18,7 +19,7 @@ AUDIT_CHECKPOINT = FrameSchema(
         "session": Column(pl.Date, "trading date"),
         "entries": Column(pl.Int64, "entries in the chain up to the checkpoint"),
         "head_hash": Column(pl.String, "hash of the last of them"),
-        "signature": Column(pl.String, "HMAC-SHA256 over the head"),
+        "signature": Column(pl.String, "HMAC-SHA256 over the other columns"),
         "session_fingerprint": Column(
             pl.String, "hash of the fingerprints of the session's tables"
         ),
@@ -28,7 +29,7 @@ AUDIT_CHECKPOINT = FrameSchema(
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One link of the chain; `details` hold strings and integers only."""
+    """One link of the chain; `details` hold strings, integers, booleans, lists and maps only."""
 
     seq: int
     timestamp: str
@@ -41,8 +42,24 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One row of AUDIT_CHECKPOINT: what the chain looked like at the end of a session."""
+
+    session: date
+    entries: int
+    head_hash: str
+    session_fingerprint: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChainDamage:
-    """The first bad entry of a chain."""
+    """The first bad entry of a chain.
+
+    `kind` is sequence (lost, inserted or reordered), prev_hash, unreadable, hash (changed),
+    signature (made without the key), rewritten (valid, but not what a checkpoint saw), truncated
+    (shorter than a checkpoint saw) or checkpoint (the checkpoint itself is forged).
+    """
 
     seq: int
     kind: str

@@ -9,9 +9,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from tradegraph_dagster.domain.core.errors import CalendarExhausted, MissingSession
+from tradegraph_dagster.domain.core.errors import (
+    CalendarExhausted,
+    InvariantBroken,
+    MissingSession,
+)
 
 MINIMUM_RUNWAY_SESSIONS = 10
 
@@ -35,6 +40,10 @@ class SessionCalendar:
     opens: time
     closes: time
     early_closes: Mapping[date, time] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.sessions or any(day >= later for day, later in pairwise(self.sessions)):
+            raise InvariantBroken(f"sessions of {self.name} must be ascending and at least one")
 
     def is_session(self, day: date) -> bool:
         """Whether the exchange trades on `day`."""
@@ -89,13 +98,20 @@ class SessionCalendar:
 
         Raises:
             MissingSession: None has closed yet.
+            CalendarExhausted: A weekday after the last known session has closed, and whether it
+                was a session is not known.
         """
-        local_day = now.astimezone(ZoneInfo(self.timezone)).date()
+        if now.tzinfo is None:
+            raise InvariantBroken(f"expected an instant with a time zone, found {now.isoformat()}")
+        until = now - delay
+        local_day = until.astimezone(ZoneInfo(self.timezone)).date()
         position = bisect_right(self.sessions, local_day)
+        if position == len(self.sessions):
+            self._require_known(until)
         for session in reversed(self.sessions[max(0, position - 2) : position]):
-            if self.close_at(session) + delay <= now:
+            if self.close_at(session) <= until:
                 return session
-        raise MissingSession(f"no session of {self.name} has closed by {now.isoformat()}")
+        raise MissingSession(f"no session of {self.name} has closed by {until.isoformat()}")
 
     def require_runway(self, session: date, minimum: int = MINIMUM_RUNWAY_SESSIONS) -> None:
         """Refuse to plan when the calendar is about to end.
@@ -111,6 +127,17 @@ class SessionCalendar:
                 session=session,
             )
 
+    def _require_known(self, until: datetime) -> None:
+        unknown = self.sessions[-1] + timedelta(days=1)
+        while unknown.weekday() >= 5:
+            unknown += timedelta(days=1)
+        if self._utc(unknown, self.closes) <= until:
+            raise CalendarExhausted(
+                f"calendar {self.name} ends {self.sessions[-1]} and {unknown} is past; "
+                "update the closures table of the market",
+                session=unknown,
+            )
+
     def _index(self, session: date) -> int:
         if not self.is_session(session):
             raise MissingSession(f"not a session of {self.name}", session=session)
@@ -118,8 +145,11 @@ class SessionCalendar:
 
     def _instant(self, session: date, local: time) -> datetime:
         self._index(session)
+        return self._utc(session, local)
+
+    def _utc(self, day: date, local: time) -> datetime:
         zone = ZoneInfo(self.timezone)
-        return datetime.combine(session, local, tzinfo=zone).astimezone(ZoneInfo("UTC"))
+        return datetime.combine(day, local, tzinfo=zone).astimezone(ZoneInfo("UTC"))
 
 
 def weekday_sessions(first: date, last: date, closures: frozenset[date]) -> tuple[date, ...]:

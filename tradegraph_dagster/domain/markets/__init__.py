@@ -1,1 +1,4 @@
-"""One file a market: calendar, boards, price limits, lots, settlement and fees as dated tables."""
+"""One file a market in `book/`: calendar, boards, limits, lots, settlement and fees, by date.
+
+In: a symbol, a session, a price or an amount. Out: what the exchange allows or charges then.
+"""

@@ -53,7 +53,7 @@ class LotRule:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What one order costs, by component, each rounded half-up to a cent."""
+    """What one order costs, by component, in whole cents; the market says how it rounds."""
 
     commission: Decimal = ZERO
     stamp_duty: Decimal = ZERO
@@ -67,17 +67,35 @@ class Fees:
 
 
 class Market(Protocol):
-    """The rules of one market. Each method is a function of its arguments and dated tables only.
+    """The rules of one market. Each method is a function of its arguments and dated tables only."""
 
-    `unsellable_sessions` is how many session starts must pass before bought shares can be sold:
-    1 under T+1 settlement of shares (China), 0 where they can be sold at once.
-    """
+    @property
+    def name(self) -> str:
+        """Name of its file, and of its lake."""
+        ...
 
-    name: str
-    currency: str
-    calendar: SessionCalendar
-    tick: Decimal
-    unsellable_sessions: int
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code that prices and fees are in."""
+        ...
+
+    @property
+    def calendar(self) -> SessionCalendar:
+        """Its sessions, as far as they are known."""
+        ...
+
+    @property
+    def tick(self) -> Decimal:
+        """Smallest step of a price."""
+        ...
+
+    @property
+    def unsellable_sessions(self) -> int:
+        """Session starts that must pass before bought shares can be sold.
+
+        1 under T+1 settlement of shares (China), 0 where they can be sold at once.
+        """
+        ...
 
     def board(self, symbol: str) -> str:
         """Board of a symbol. Raises UnknownSymbol for a prefix in no table."""
@@ -86,9 +104,9 @@ class Market(Protocol):
     def price_band(
         self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
     ) -> PriceBand | None:
-        """Price limits from the ex-right reference price; None where no limit applies.
+        """Price limits from the ex-right reference price; None where no limit applies or is known.
 
-        `sessions_listed` is 1 on the listing day.
+        `sessions_listed` is 1 on the listing day. `listing.is_st` is the flag of that session.
         """
         ...
 

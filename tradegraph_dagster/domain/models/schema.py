@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
-from tradegraph_dagster.domain.datasets.schema import Dataset
+from tradegraph_dagster.domain.datasets.schema import Dataset, SplitPlan
 
 CANDIDATE_MODEL = FrameSchema(
     name="candidate_model",
@@ -48,6 +48,22 @@ EVALUATION = FrameSchema(
         "ic": Column(pl.Float64, "Pearson, forecast against raw label", nullable=True),
         "rank_ic": Column(pl.Float64, "Spearman, average ranks", nullable=True),
         "names": Column(pl.Int32, "names in the cross-section", "names"),
+    },
+)
+
+FEATURE_REFERENCE = FrameSchema(
+    name="feature_reference",
+    doc="What the month's model learned from: deciles of each feature, and of its test scores.",
+    key=("month", "kind", "name", "bin"),
+    columns={
+        "month": Column(pl.Date, "first day of the training month"),
+        "kind": Column(pl.String, "feature or score"),
+        "name": Column(pl.String, "feature name; empty for the score"),
+        "bin": Column(pl.Int32, "0 upwards by value; -1 holds the missing values"),
+        "upper_edge": Column(
+            pl.Float64, "highest value of the bin; null for the last and for -1", nullable=True
+        ),
+        "share_frac": Column(pl.Float64, "share of the reference rows in the bin", "fraction"),
     },
 )
 
@@ -88,3 +104,22 @@ class ModelVersion:
     trained_through: date
     kind: str
     feature_set_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """What is trained at the end of a month, and how.
+
+    Attributes:
+        kind: Entry of the model catalogue.
+        params: Its parameters; those left out take the entry's defaults.
+        feature_set: Entry of the feature set catalogue.
+        split: How the window is cut.
+        seed: Of every random choice in training.
+    """
+
+    kind: str
+    feature_set: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    split: SplitPlan = field(default_factory=SplitPlan)
+    seed: int = 0

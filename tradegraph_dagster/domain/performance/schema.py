@@ -1,10 +1,15 @@
-"""Table of the performance stage."""
+"""Table and values of the performance stage."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+from tradegraph_dagster.domain.orders.schema import Book, Booking, Fill
 
 MONEY = "quote currency"
 
@@ -18,12 +23,16 @@ DAILY_PNL = FrameSchema(
         "cash": Column(pl.Float64, "at the close", MONEY),
         "market_value": Column(pl.Float64, "of all positions", MONEY),
         "pnl": Column(pl.Float64, "change of equity without deposits", MONEY),
-        "return_frac": Column(pl.Float64, "pnl over the previous equity", "fraction"),
+        "return_frac": Column(
+            pl.Float64, "pnl over the previous equity plus the session's deposits", "fraction"
+        ),
         "fees": Column(pl.Float64, "paid in the session", MONEY),
         "dividends": Column(pl.Float64, "cash booked from dividends in the session", MONEY),
         "realised_pnl": Column(pl.Float64, "of the session, before fees", MONEY),
         "traded_notional": Column(pl.Float64, "buys plus sells", MONEY),
-        "turnover_frac": Column(pl.Float64, "traded notional over previous equity", "fraction"),
+        "turnover_frac": Column(
+            pl.Float64, "traded notional over the same equity as return_frac", "fraction"
+        ),
         "benchmark_return_frac": Column(
             pl.Float64, "equal-weight mean return of the universe's names", "fraction"
         ),
@@ -33,3 +42,70 @@ DAILY_PNL = FrameSchema(
         "positions": Column(pl.Int32, "names held", "names"),
     },
 )
+
+
+@dataclass(frozen=True)
+class SessionActivity:
+    """What the ledger says of one session.
+
+    Attributes:
+        session: The session.
+        book: Positions and cash after it.
+        book_before: The same before its first execution.
+        fills: Its fills only.
+        bookings: Its bookings only.
+    """
+
+    session: date
+    book: Book
+    book_before: Book
+    fills: Sequence[Fill]
+    bookings: Sequence[Booking]
+
+
+@dataclass(frozen=True, slots=True)
+class EquityHistory:
+    """What earlier rows of DAILY_PNL say.
+
+    Attributes:
+        previous: Equity at the previous close; 0 before the first session.
+        peak: Highest equity at any earlier close; 0 before the first session.
+    """
+
+    previous: float = 0.0
+    peak: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Return of the benchmark in one session.
+
+    Attributes:
+        return_frac: Mean over all names.
+        names: Members of the universe.
+        unpriced: Of these, how many had no return and counted as 0.
+    """
+
+    return_frac: float = 0.0
+    names: int = 0
+    unpriced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceSummary:
+    """Figures over a range of DAILY_PNL rows; None where the rows do not define one.
+
+    See `statistics.pnl_to_summary` for the formulas.
+    """
+
+    sessions: int
+    total_return_frac: float
+    annualised_return_frac: float | None
+    annualised_volatility_frac: float | None
+    sharpe: float | None
+    sharpe_standard_error: float | None
+    max_drawdown_frac: float
+    annualised_turnover_frac: float | None
+    cost_bps: float | None
+    hit_rate_frac: float | None
+    benchmark_total_return_frac: float

@@ -1,10 +1,22 @@
-"""Tables of the reconciliation stage."""
+"""Tables and values of the reconciliation stage."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+from tradegraph_dagster.domain.orders.schema import (
+    Book,
+    Booking,
+    BrokerOrder,
+    BrokerStatement,
+    Fill,
+    OrderRecord,
+)
 
 POSITIONS = FrameSchema(
     name="positions",
@@ -33,8 +45,75 @@ BREAKS = FrameSchema(
             "corp_action_suspect or stale_order",
         ),
         "symbol": Column(pl.String, "exchange code; empty for cash"),
-        "reference": Column(pl.String, "order or execution id; empty otherwise"),
+        "reference": Column(pl.String, "order, execution or booking id; empty otherwise"),
         "expected": Column(pl.String, "what the ledger says"),
         "found": Column(pl.String, "what the broker says"),
     },
 )
+
+
+class BreakKind(StrEnum):
+    """How the ledger and the broker can differ.
+
+    - missing_fill: an execution that only one side has, or that differs.
+    - orphan_order: the broker worked an order that we never sent, or do not know.
+    - stale_order: an order that is still open after the close, on either side.
+    - orphan_position: the broker holds what the ledger does not.
+    - qty_mismatch: both know the position, the shares differ.
+    - corp_action_suspect: they differ by the ratio of a recent corporate action, or one side
+      lacks its booking.
+    - cash_mismatch: cash differs, or one side lacks a deposit.
+    """
+
+    MISSING_FILL = "missing_fill"
+    ORPHAN_ORDER = "orphan_order"
+    STALE_ORDER = "stale_order"
+    ORPHAN_POSITION = "orphan_position"
+    QTY_MISMATCH = "qty_mismatch"
+    CORP_ACTION_SUSPECT = "corp_action_suspect"
+    CASH_MISMATCH = "cash_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One difference; `expected` is the ledger's word, `found` the broker's."""
+
+    kind: BreakKind
+    symbol: str
+    reference: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """What the ledger says of a session.
+
+    Attributes:
+        book: Positions and cash after it.
+        orders: Its orders.
+        fills: Its fills only.
+        bookings: Its bookings only.
+    """
+
+    book: Book
+    orders: Sequence[OrderRecord]
+    fills: Sequence[Fill]
+    bookings: Sequence[Booking]
+
+
+@dataclass(frozen=True)
+class BrokerView:
+    """What the broker says of the same session.
+
+    Attributes:
+        statement: Positions and cash after it.
+        orders: Its answer for each of our orders; None where it knows none.
+        fills: Its fills only.
+        bookings: Its bookings only.
+    """
+
+    statement: BrokerStatement
+    orders: Mapping[str, BrokerOrder | None]
+    fills: Sequence[Fill]
+    bookings: Sequence[Booking]

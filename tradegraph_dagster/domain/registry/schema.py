@@ -45,3 +45,24 @@ class PromotionPolicy:
         require(-1 <= self.min_rank_ic <= 1, "min_rank_ic", self.min_rank_ic, "-1 to 1")
         require(self.margin >= 0, "margin", self.margin, ">= 0")
         require(self.min_sessions >= 2, "min_sessions", self.min_sessions, ">= 2")
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionVerdict:
+    """Whether a candidate takes over, and the numbers that decided it.
+
+    Attributes:
+        is_promoted: The candidate becomes champion.
+        reason: In words, with the numbers.
+        candidate_rank_ic: Mean RankIC over `sessions`; null without any.
+        candidate_rank_ic_se: Its standard error; null below two sessions.
+        champion_rank_ic: Of the champion on the same sessions; null if there is none.
+        sessions: Sessions compared.
+    """
+
+    is_promoted: bool
+    reason: str
+    candidate_rank_ic: float | None
+    candidate_rank_ic_se: float | None
+    champion_rank_ic: float | None
+    sessions: int

@@ -1,0 +1,18 @@
+{{ config(meta={'dagster': {'ref': {'name': 'execution'}}}) }}
+-- Every fill belongs to an order of its session, and together they are no larger than it.
+-- The marts are no parents of the failure: `execution` is built first, so that it can be looked at.
+-- depends_on: {{ ref('execution') }}
+with filled as (
+    select market, session, client_order_id, sum(quantity_shares) as filled_shares
+    from {{ ref('stg_fills') }}
+    group by market, session, client_order_id
+)
+
+select filled.*, ordered.quantity_shares as ordered_shares
+from filled
+left join {{ ref('stg_orders') }} as ordered
+    on
+        filled.market = ordered.market
+        and filled.session = ordered.session
+        and filled.client_order_id = ordered.client_order_id
+where ordered.quantity_shares is null or filled.filled_shares > ordered.quantity_shares

@@ -1,0 +1,87 @@
+"""Every FrameStore keeps partitions whole, checked and addressed by content."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.support.make_bars import make_adjusted_bars, weekdays
+from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
+from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
+from tradegraph_dagster.domain.core.errors import MissingSession, SchemaError
+from tradegraph_dagster.domain.core.frame_store import FrameStore, split_ready, write_sessions
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+
+DAYS = weekdays(3)
+BARS = make_adjusted_bars(DAYS)
+
+
+@pytest.fixture(params=["memory", "parquet"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> FrameStore:
+    return MemoryFrameStore() if request.param == "memory" else ParquetFrameStore(tmp_path)
+
+
+def test_a_partition_reads_back_equal(store: FrameStore) -> None:
+    write_sessions(store, ADJUSTED_BARS, BARS, DAYS)
+    assert store.read(ADJUSTED_BARS, DAYS).equals(BARS)
+    assert store.partitions("adjusted_bars") == frozenset(DAYS)
+
+
+def test_reading_keeps_the_order_asked_for(store: FrameStore) -> None:
+    write_sessions(store, ADJUSTED_BARS, BARS, DAYS)
+    backwards = store.read(ADJUSTED_BARS, DAYS[::-1])
+    assert backwards["session"].unique(maintain_order=True).to_list() == list(DAYS[::-1])
+
+
+def test_the_fingerprint_is_of_the_content(store: FrameStore) -> None:
+    first = write_sessions(store, ADJUSTED_BARS, BARS, DAYS)
+    again = write_sessions(store, ADJUSTED_BARS, BARS, DAYS)
+    assert [part.fingerprint for part in first] == [part.fingerprint for part in again]
+    assert first[0].fingerprint == store.fingerprint("adjusted_bars", DAYS[0])
+    bumped = BARS.with_columns(pl.col("close") + 1e-9)
+    changed = write_sessions(store, ADJUSTED_BARS, bumped, DAYS)
+    assert changed[0].fingerprint != first[0].fingerprint
+
+
+def test_a_session_without_rows_is_a_partition(store: FrameStore) -> None:
+    written = write_sessions(store, ADJUSTED_BARS, BARS.clear(), DAYS)
+    assert [part.rows for part in written] == [0, 0, 0]
+    assert store.read(ADJUSTED_BARS, DAYS).is_empty()
+
+
+def test_a_missing_partition_is_named(store: FrameStore) -> None:
+    with pytest.raises(MissingSession, match=r"table=adjusted_bars session=2024-01-01"):
+        store.read(ADJUSTED_BARS, DAYS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        BARS.drop("vwap"),
+        BARS.with_columns(pl.col("sessions_listed").cast(pl.Int64)),
+        BARS.with_columns(pl.lit(None, pl.String).alias("symbol")),
+        pl.concat([BARS, BARS.tail(1)]),
+        BARS.reverse(),
+    ],
+    ids=["column", "type", "null", "duplicate", "unsorted"],
+)
+def test_a_frame_that_does_not_fit_is_refused_and_nothing_is_written(
+    store: FrameStore, bad: pl.DataFrame
+) -> None:
+    with pytest.raises(SchemaError, match="adjusted_bars"):
+        store.write(ADJUSTED_BARS, DAYS[0], bad)
+    assert store.partitions("adjusted_bars") == frozenset()
+
+
+def test_sessions_wait_for_exactly_the_inputs_they_lack(store: FrameStore) -> None:
+    write_sessions(store, ADJUSTED_BARS, BARS.filter(pl.col("session") != DAYS[1]), DAYS[::2])
+    ready, withheld = split_ready(
+        store, {"adjusted_bars": lambda session: [session]}, DAYS, table="features"
+    )
+    assert ready == (DAYS[0], DAYS[2])
+    assert list(withheld) == [DAYS[1]]
+    assert withheld[DAYS[1]].session == date(2024, 1, 2)
+    assert "adjusted_bars 2024-01-02" in str(withheld[DAYS[1]])

@@ -1,0 +1,111 @@
+"""Twenty sessions through decision, orders, fills and reconciliation; run again nothing changes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployment import LAST, TRAINING_FIRST, Deployment, deployment, failures
+from tradegraph_dagster.domain.audit.chain import find_damage
+from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
+from tradegraph_dagster.domain.risk.schema import RISK_DECISION
+from tradegraph_dagster.jobs import PRE_OPEN, SETTLEMENT
+
+
+@pytest.fixture(scope="module")
+def traded(
+    researched: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("traded") / "copy"
+    shutil.copytree(researched.settings.root, folder)
+    with deployment(folder) as on:
+        sessions = on.calendar.between(TRAINING_FIRST, LAST)
+        on.run_ok("settlement", [sessions[0]])
+        for session in sessions[1:23]:
+            on.run_ok("pre_open", [session])
+            on.run_ok("settlement", [session])
+        yield on
+
+
+def _sessions(on: Deployment) -> tuple:
+    return on.calendar.between(TRAINING_FIRST, LAST)[1:23]
+
+
+def test_books_agree_on_every_session(traded: Deployment) -> None:
+    store = traded.desk.workspace.store
+    assert store.read(BREAKS, _sessions(traded)).is_empty()
+    assert store.read(FILLS, _sessions(traded)).height >= 20
+    assert traded.desk.books.reconciliations.latest() == (_sessions(traded)[-1], 0)
+
+
+def test_equity_is_cash_plus_positions(traded: Deployment) -> None:
+    store = traded.desk.workspace.store
+    for session in _sessions(traded):
+        pnl = store.read(DAILY_PNL, [session]).row(0, named=True)
+        held = store.read(POSITIONS, [session])["market_value"].sum()
+        assert pnl["equity"] == pytest.approx(pnl["cash"] + held, abs=0.01)
+
+
+def test_fills_never_exceed_orders_nor_orders_the_decision(traded: Deployment) -> None:
+    store = traded.desk.workspace.store
+    for session in _sessions(traded):
+        decision = store.read(RISK_DECISION, [session])
+        orders = store.read(ORDERS, [session])
+        fills = store.read(FILLS, [session])
+        approved = {
+            row["symbol"]: row["approved_shares"] - row["held_shares"]
+            for row in decision.iter_rows(named=True)
+        }
+        for order in orders.iter_rows(named=True):
+            signed = order["quantity_shares"] * (1 if order["side"] == "buy" else -1)
+            assert signed == approved[order["symbol"]]
+        ordered = dict(zip(orders["client_order_id"], orders["quantity_shares"], strict=True))
+        filled = fills.group_by("client_order_id").agg(fills["quantity_shares"].sum())
+        for name, shares in filled.iter_rows():
+            assert shares <= ordered[name]
+
+
+def test_running_the_days_again_changes_nothing(traded: Deployment) -> None:
+    store = traded.desk.workspace.store
+    tables = sorted({*PRE_OPEN, *SETTLEMENT})
+    days = _sessions(traded)[-3:]
+    before = {(table, day): store.fingerprint(table, day) for table in tables for day in days}
+    fills = len(traded.desk.books.executions.fills(days[-1]))
+    for day in days:
+        traded.run_ok("pre_open", [day])
+        traded.run_ok("settlement", [day])
+    after = {(table, day): store.fingerprint(table, day) for table in tables for day in days}
+    assert after == before
+    assert len(traded.desk.books.executions.fills(days[-1])) == fills
+
+
+def test_a_day_cannot_be_decided_before_the_one_before_is_closed(traded: Deployment) -> None:
+    later = traded.calendar.shift(_sessions(traded)[-1], 2)
+    result = traded.run("pre_open", [later])
+    assert not result.success
+    assert "NotReconciled" in failures(result) or "reconcil" in failures(result)
+    assert later not in traded.desk.workspace.store.partitions("orders")
+
+
+def test_an_engaged_kill_switch_sends_nothing(
+    traded: Deployment, tmp_path: Path
+) -> None:
+    shutil.copytree(traded.settings.root, tmp_path / "halted")
+    with deployment(tmp_path / "halted") as on:
+        following = on.calendar.following(_sessions(traded)[-1])
+        on.desk.books.kill_switch.engage(reason="test", actor="tester")
+        on.run("pre_open", [following])
+        records = on.desk.books.orders.orders(following)
+        assert all(on.desk.broker.order(record.intent.client_order_id) is None for record in records)
+
+
+def test_the_audit_chain_is_intact(traded: Deployment) -> None:
+    key = traded.settings.audit_key()
+    entries = list(traded.desk.audit.entries())
+    assert len(entries) > 100
+    assert find_damage(entries, key) is None

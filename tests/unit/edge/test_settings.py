@@ -1,0 +1,134 @@
+"""Settings are typed, frozen and refused with the file, the key and what is allowed."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.settings import ENVIRONMENTS, PROJECT_ROOT, load_settings
+
+DEMO = yaml.safe_load((PROJECT_ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Write a changed demo file and load it."""
+
+    def load(dotted: str, value: object):
+        content = yaml.safe_load(yaml.safe_dump(DEMO))
+        *path, last = dotted.split(".")
+        section = content
+        for part in path:
+            section = section.setdefault(part, {})
+        section[last] = value
+        file = tmp_path / "changed.yaml"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        monkeypatch.setenv("TRADEGRAPH_CONFIG", str(file))
+        return load_settings("demo")
+
+    return load
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_shipped_environment_loads(environment: str) -> None:
+    settings = load_settings(environment)
+    assert settings.environment == environment
+    assert set(settings.markets) <= {"us", "cn"}
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "expected"),
+    [
+        ("colour", 1, "colour: unknown key; allowed: environment, data_dir"),
+        ("markets.cn.colour", 1, "markets.cn.colour: unknown key; allowed: history_first"),
+        ("markets.cn.universe.colour", 1, "allowed: min_sessions_listed, min_mean_amount"),
+        ("markets.cn.universe.include_st", "false", "include_st: Input should be a valid boolean"),
+        ("schedules_running", "false", "schedules_running: Input should be a valid boolean"),
+        ("markets.cn.universe.min_mean_amount", -1.0, "min_mean_amount: found -1.0, allowed: >= 0"),
+        ("markets.cn.halt.max_drawdown_frac", -0.1, "max_drawdown_frac: found -0.1"),
+        ("markets.cn.training.seed", "7", "seed: Input should be a valid integer"),
+        ("markets.cn.history_first", "soon", "history_first: Input should be a valid date"),
+        ("markets.cn.source.kind", "telepathy", "kind: found 'telepathy', allowed:"),
+        ("markets.cn.source.options.names", "many", "names"),
+        ("markets.cn.source.options.colour", 1, "colour"),
+        ("markets.cn.risk.max_position.max_position_frac", -0.05, "max_position_frac"),
+        ("markets.cn.risk.max_luck", {}, "max_luck"),
+        ("markets.cn.features", "alpha9000", "alpha9000"),
+        ("markets.cn.strategy.name", "hope", "hope"),
+        ("markets.cn.training.kind.name", "oracle", "oracle"),
+        ("markets.mars", {}, "mars"),
+    ],
+)
+def test_a_bad_value_names_file_key_and_what_is_allowed(
+    written, dotted: str, value: object, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        written(dotted, value)
+    message = str(caught.value)
+    assert "changed.yaml" in message
+    assert expected in message
+
+
+def test_variables_override_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEGRAPH_MARKETS__CN__TRAINING__SEED", "7")
+    monkeypatch.setenv("TRADEGRAPH_DATA_DIR", "elsewhere")
+    settings = load_settings("demo")
+    assert settings.markets["cn"].training.seed == 7
+    assert settings.lake_dir == PROJECT_ROOT / "elsewhere" / "lake"
+
+
+def test_the_command_line_overrides_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEGRAPH_DATA_DIR", "elsewhere")
+    assert load_settings("demo", {"data_dir": "here"}).data_dir == "here"
+
+
+def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEGRAPH_MARKETS__CN__COLOUR", "red")
+    with pytest.raises(ConfigError, match="markets.cn.colour: unknown key"):
+        load_settings("demo")
+
+
+def test_settings_are_frozen() -> None:
+    settings = load_settings("demo")
+    with pytest.raises(ValidationError):
+        settings.data_dir = "other"
+
+
+def test_a_file_of_another_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "live.yaml"
+    file.write_text(yaml.safe_dump(DEMO), encoding="utf-8")
+    monkeypatch.setenv("TRADEGRAPH_CONFIG", str(file))
+    with pytest.raises(ConfigError, match="found 'demo', allowed: 'live'"):
+        load_settings("live")
+
+
+def test_an_unknown_environment_is_refused() -> None:
+    with pytest.raises(ConfigError, match="allowed: demo, paper, live"):
+        load_settings("production")
+
+
+def test_only_the_demo_makes_its_own_audit_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = load_settings("demo", {"data_dir": str(tmp_path)})
+    assert len(demo.audit_key()) == 32
+    assert demo.audit_key() == demo.audit_key()
+    assert (tmp_path / "audit.key").stat().st_mode & 0o077 == 0
+    with pytest.raises(ConfigError, match="TRADEGRAPH_SECRET_AUDIT_KEY"):
+        load_settings("paper", {"data_dir": str(tmp_path)}).audit_key()
+    monkeypatch.setenv("TRADEGRAPH_SECRET_AUDIT_KEY", "00" * 32)
+    assert load_settings("paper", {"data_dir": str(tmp_path)}).audit_key() == bytes(32)
+
+
+def test_demo_history_spans_at_least_three_years() -> None:
+    for market in load_settings("demo").markets.values():
+        assert market.history_last is not None
+        assert (market.history_last - market.history_first).days >= 3 * 365
+        assert market.training.first_month > date(2000, 1, 1)

@@ -1,0 +1,1 @@
+"""Great Expectations: the declarative contract of the adjusted bars, and its report."""

@@ -1,0 +1,1 @@
+"""Model versions, runs and the champion alias in MLflow."""

@@ -1,0 +1,1 @@
+"""The ledger and the audit chain in SQLite or PostgreSQL."""

@@ -1,0 +1,153 @@
+"""Connections: how SQLite and PostgreSQL are opened, locked for writing, and how they fail.
+
+Every write takes the market's one lock first (BEGIN IMMEDIATE, or an advisory lock), so books and
+their audit entries are written by one writer at a time, in chain order.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tradegraph_dagster.domain.core.errors import (
+    ConfigError,
+    InvariantBroken,
+    StoreError,
+    StoreUnavailable,
+    TradeGraphError,
+)
+
+BUSY_SECONDS = 20
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 60
+
+# Any constant will do; it keeps the ledger's advisory locks apart from other programs'.
+_LOCK_SPACE = 0x7467
+
+_WRITER = "tradegraph_writer"
+_UNDEFINED_TABLE = "42P01"
+
+
+def open_engine(url: str) -> Engine:
+    """Engine of a ledger; nothing is connected yet.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://…`.
+
+    Raises:
+        ConfigError: Another database, or no URL at all.
+    """
+    parsed = _ledger_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    limits = f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+    return create_engine(
+        parsed,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "tradegraph",
+            "options": limits,
+        },
+    )
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with.
+
+    Raises:
+        StoreUnavailable: The database cannot be reached.
+    """
+    with _translated(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, market: str) -> Iterator[Connection]:
+    """One transaction that holds the market's write lock; rolled back on any error.
+
+    Raises:
+        StoreUnavailable: Nothing was written.
+        InvariantBroken: A constraint refused the write.
+    """
+    writer = engine.execution_options(**{_WRITER: True})
+    with _translated(engine), writer.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # READ COMMITTED: statements after this one see what the last holder committed.
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:space, :market)"),
+                {"space": _LOCK_SPACE, "market": _lock_number(market)},
+            )
+        yield connection
+
+
+def _ledger_url(url: str) -> URL:
+    allowed = "the ledger lives in sqlite:///path or postgresql://user@host/database"
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise ConfigError(f"{allowed}; the URL that was found cannot be read") from error
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return parsed.set(drivername="sqlite")
+    if backend == "postgresql":
+        # Without the driver's name SQLAlchemy 2.1 looks for another one.
+        return parsed.set(drivername="postgresql+psycopg2")
+    raise ConfigError(f"{allowed}, found {parsed.render_as_string(hide_password=True)}")
+
+
+def _lock_number(market: str) -> int:
+    unsigned = zlib.crc32(market.encode())
+    return unsigned - 2**32 if unsigned >= 2**31 else unsigned
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transactions would begin late; `_begin_sqlite` begins them instead.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_writer = connection.get_execution_options().get(_WRITER, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise InvariantBroken(f"the ledger refused a row: {error.orig}") from error
+    except (DBAPIError, PoolTimeout) as error:
+        raise _to_store_error(engine, error) from error
+
+
+def _to_store_error(engine: Engine, error: DBAPIError | PoolTimeout) -> TradeGraphError:
+    original = getattr(error, "orig", None)
+    cause = str(original or error).strip()
+    where = engine.url.render_as_string(hide_password=True)
+    if getattr(original, "pgcode", None) == _UNDEFINED_TABLE or "no such table" in cause:
+        return ConfigError(f"{where} has no ledger tables ({cause}); create the schema first")
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return StoreUnavailable(f"cannot use {where}: {cause}; nothing was written, run again")
+    return StoreError(f"{where} failed: {cause}; check the file, or restore it from its backup")

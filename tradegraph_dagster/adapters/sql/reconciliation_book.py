@@ -1,0 +1,49 @@
+"""Which sessions are closed, and with how many breaks."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import insert, select, update
+
+from tradegraph_dagster.adapters.sql.audit_log import Ledger
+from tradegraph_dagster.adapters.sql.tables import RECONCILIATIONS
+
+
+class SqlReconciliationBook:
+    """A ReconciliationBook of one market."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def record_reconciliation(self, session: date, *, breaks: int, fingerprint: str) -> None:
+        """Store a session's outcome; the same outcome again changes nothing."""
+        key = (
+            RECONCILIATIONS.c.market == self._ledger.market,
+            RECONCILIATIONS.c.session == session,
+        )
+        outcome = {"breaks": breaks, "fingerprint": fingerprint}
+        with self._ledger.writing() as act:
+            stored = act.connection.execute(select(RECONCILIATIONS).where(*key)).one_or_none()
+            if stored is None:
+                row = {"market": self._ledger.market, "session": session, **outcome}
+                act.connection.execute(insert(RECONCILIATIONS).values(row))
+            elif (stored.breaks, stored.fingerprint) == (breaks, fingerprint):
+                return
+            else:
+                act.connection.execute(update(RECONCILIATIONS).where(*key).values(outcome))
+            act.append(
+                "reconciliation_recorded", details={"session": session.isoformat(), **outcome}
+            )
+
+    def latest(self) -> tuple[date, int] | None:
+        """Newest session that was compared, and its number of breaks."""
+        query = (
+            select(RECONCILIATIONS.c.session, RECONCILIATIONS.c.breaks)
+            .where(RECONCILIATIONS.c.market == self._ledger.market)
+            .order_by(RECONCILIATIONS.c.session.desc())
+            .limit(1)
+        )
+        with self._ledger.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row.session, row.breaks)

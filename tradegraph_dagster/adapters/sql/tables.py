@@ -1,0 +1,148 @@
+"""The ledger's tables. Every key begins with the market, so markets share a database safely.
+
+`decisions`, `fills`, `bookings` and `audit_entries` are append-only; `triggers` enforces it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from tradegraph_dagster.adapters.sql.column_types import Instant, Money
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+# SQLite gives rising ids only to a column of exactly this type.
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+
+DECISIONS = Table(
+    "decisions",
+    metadata,
+    Column("market", String(32), primary_key=True),
+    Column("decision_id", String(64), primary_key=True),
+    Column("strategy", String(128), nullable=False),
+    Column("session", Date, nullable=False),
+    Column("equity", Money, nullable=False),
+    Column("inputs_fingerprint", String(128), nullable=False),
+    # Lines, targets and rules as canonical JSON; prices are text.
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("market", "strategy", "session"),
+)
+
+ORDERS = Table(
+    "orders",
+    metadata,
+    Column("market", String(32), primary_key=True),
+    Column("client_order_id", String(48), primary_key=True),
+    Column("decision_id", String(64), nullable=False),
+    Column("session", Date, nullable=False, index=True),
+    Column("symbol", String(32), nullable=False),
+    Column("side", String(8), nullable=False),
+    Column("quantity_shares", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("filled_shares", BigInteger, nullable=False, default=0),
+    Column("broker_order_id", String(128), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    ForeignKeyConstraint(["market", "decision_id"], ["decisions.market", "decisions.decision_id"]),
+    CheckConstraint("quantity_shares > 0", name="quantity"),
+    CheckConstraint("filled_shares >= 0", name="filled"),
+    CheckConstraint("side IN ('buy', 'sell')", name="side"),
+)
+
+# No foreign key to orders: a fill of an order we do not know is a fact, and a break.
+FILLS = Table(
+    "fills",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    Column("market", String(32), nullable=False),
+    Column("broker", String(64), nullable=False),
+    Column("execution_id", String(128), nullable=False),
+    Column("client_order_id", String(48), nullable=False),
+    Column("session", Date, nullable=False, index=True),
+    Column("symbol", String(32), nullable=False),
+    Column("side", String(8), nullable=False),
+    Column("quantity_shares", BigInteger, nullable=False),
+    Column("price", Money, nullable=False),
+    Column("fee", Money, nullable=False),
+    Column("filled_at", Instant, nullable=False),
+    UniqueConstraint("market", "broker", "execution_id"),
+    CheckConstraint("quantity_shares > 0", name="quantity"),
+    CheckConstraint("side IN ('buy', 'sell')", name="side"),
+)
+
+BOOKINGS = Table(
+    "bookings",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    Column("market", String(32), nullable=False),
+    Column("broker", String(64), nullable=False),
+    Column("booking_id", String(128), nullable=False),
+    Column("session", Date, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("symbol", String(32), nullable=False),
+    Column("shares", BigInteger, nullable=False),
+    Column("cash", Money, nullable=False),
+    UniqueConstraint("market", "broker", "booking_id"),
+)
+
+# At most one row a market; no row means never engaged.
+KILL_SWITCH = Table(
+    "kill_switch",
+    metadata,
+    Column("market", String(32), primary_key=True),
+    Column("is_engaged", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("request_actor", String(128), nullable=True),
+    Column("request_reason", Text, nullable=True),
+    Column("requested_at", Instant, nullable=True),
+)
+
+RECONCILIATIONS = Table(
+    "reconciliations",
+    metadata,
+    Column("market", String(32), primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("breaks", Integer, nullable=False),
+    Column("fingerprint", String(128), nullable=False),
+    CheckConstraint("breaks >= 0", name="breaks"),
+)
+
+# The unique previous hash makes a fork impossible. Without a row id SQLite cannot replace a row
+# through one.
+AUDIT_ENTRIES = Table(
+    "audit_entries",
+    metadata,
+    Column("market", String(32), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("timestamp", String(32), nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("user", String(128), nullable=False),
+    # Canonical JSON, byte for byte what was hashed.
+    Column("details", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("signature", String(64), nullable=False),
+    UniqueConstraint("market", "prev_hash"),
+    sqlite_with_rowid=False,
+)

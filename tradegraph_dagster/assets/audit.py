@@ -1,0 +1,50 @@
+"""The end-of-session checkpoint of the audit chain."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.assets._partitioned import trading_asset
+from tradegraph_dagster.domain.audit.step import checkpoint_session
+from tradegraph_dagster.domain.core.frame_store import Written
+
+SEALED = (
+    "instruments",
+    "raw_bars",
+    "corporate_actions",
+    "adjusted_bars",
+    "bar_findings",
+    "validated_bars",
+    "universe",
+    "features",
+    "forecasts",
+    "target_weights",
+    "risk_decision",
+    "orders",
+    "fills",
+    "positions",
+    "breaks",
+    "daily_pnl",
+    "drift_report",
+)
+
+
+def audit_assets(graph: MarketGraph) -> list[Any]:
+    """The audit checkpoint of one market."""
+
+    @trading_asset(
+        graph, stage="audit", deps=graph.same("daily_pnl", "breaks", "drift_report")
+    )
+    def audit_checkpoint(desk: Any, session: date) -> Written:
+        """Head of the chain, signed, over the fingerprints of everything the session made."""
+        return checkpoint_session(
+            desk.workspace,
+            session=session,
+            audit=desk.audit,
+            key=desk.deployment.audit_key(),
+            tables=SEALED,
+        )
+
+    return [audit_checkpoint]

@@ -1,0 +1,36 @@
+"""Corporate actions and the bars adjusted for them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.assets._partitioned import INGEST_RETRIES, session_asset
+from tradegraph_dagster.domain.core.frame_store import StepReport
+from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
+
+
+def corporate_action_assets(graph: MarketGraph) -> list[Any]:
+    """The adjusting assets of one market."""
+
+    @session_asset(graph, stage="corporate_actions", retry_policy=INGEST_RETRIES)
+    def corporate_actions(desk: Any, sessions: list[date]) -> StepReport:
+        """Events whose ex-date is the session, known before its open."""
+        return ingest_actions(
+            desk.workspace, desk.action_source, sessions, latest_known=desk.latest_known()
+        )
+
+    @session_asset(
+        graph,
+        stage="corporate_actions",
+        deps=[
+            *graph.same("raw_bars", "instruments", "corporate_actions"),
+            graph.window("adjusted_bars", -1, -1),
+        ],
+    )
+    def adjusted_bars(desk: Any, sessions: list[date]) -> StepReport:
+        """Raw bars times the cumulative factor through the session; later events change nothing."""
+        return adjust_sessions(desk.workspace, sessions)
+
+    return [corporate_actions, adjusted_bars]

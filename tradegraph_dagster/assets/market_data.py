@@ -1,0 +1,33 @@
+"""Instruments and immutable raw bars."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.assets._partitioned import INGEST_RETRIES, session_asset
+from tradegraph_dagster.domain.core.frame_store import StepReport
+from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
+
+
+def market_data_assets(graph: MarketGraph) -> list[Any]:
+    """The ingesting assets of one market."""
+
+    @session_asset(graph, stage="market_data", retry_policy=INGEST_RETRIES)
+    def instruments(desk: Any, sessions: list[date]) -> StepReport:
+        """Every instrument listed on the session: name, board, listing date, special treatment."""
+        return ingest_instruments(
+            desk.workspace, desk.bar_source, sessions, latest_closed=desk.latest_closed()
+        )
+
+    @session_asset(
+        graph, stage="market_data", deps=graph.same("instruments"), retry_policy=INGEST_RETRIES
+    )
+    def raw_bars(desk: Any, sessions: list[date]) -> StepReport:
+        """Unadjusted daily bars; a correction is a new version, never an overwrite."""
+        return ingest_bars(
+            desk.workspace, desk.bar_source, sessions, latest_closed=desk.latest_closed()
+        )
+
+    return [instruments, raw_bars]

@@ -1,0 +1,33 @@
+"""Daily profit and loss."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.assets._partitioned import trading_asset
+from tradegraph_dagster.domain.core.frame_store import Written
+from tradegraph_dagster.domain.performance.step import measure_session
+
+
+def performance_assets(graph: MarketGraph) -> list[Any]:
+    """The profit and loss of one market."""
+
+    @trading_asset(
+        graph,
+        stage="performance",
+        deps=[
+            *graph.same("positions", "fills", "adjusted_bars"),
+            graph.window("universe", -1, -1),
+            graph.window("daily_pnl", -1, -1),
+        ],
+    )
+    def daily_pnl(desk: Any, session: date) -> Written:
+        """Equity, profit, fees, turnover, exposure and drawdown of the session."""
+        from tradegraph_dagster.adapters.report.metadata import with_equity_plot
+
+        written = measure_session(desk.workspace, session=session, books=desk.books)
+        return with_equity_plot(desk.workspace.store, written)
+
+    return [daily_pnl]

@@ -1,0 +1,42 @@
+"""What the gates found, and the bars that passed them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.assets._partitioned import session_asset
+from tradegraph_dagster.domain.core.frame_store import StepReport
+from tradegraph_dagster.domain.quality.step import (
+    find_faults,
+    gate_lookback_sessions,
+    validate_sessions,
+)
+
+
+def quality_assets(graph: MarketGraph) -> list[Any]:
+    """The gate of one market."""
+
+    @session_asset(
+        graph,
+        "bar_findings",
+        "quarantined_bars",
+        stage="quality",
+        deps=[
+            graph.window("adjusted_bars", -gate_lookback_sessions()),
+            *graph.same("instruments"),
+        ],
+    )
+    def bar_findings(desk: Any, sessions: list[date]) -> tuple[StepReport, StepReport]:
+        """Findings of every gate, and the rows they take out, each with its reason."""
+        return find_faults(desk.workspace, desk.contract, sessions)
+
+    @session_asset(
+        graph, stage="quality", deps=graph.same("adjusted_bars", "bar_findings"), is_gate=True
+    )
+    def validated_bars(desk: Any, sessions: list[date]) -> StepReport:
+        """The gate: only sessions that pass are materialised; everything below reads these."""
+        return validate_sessions(desk.workspace, sessions, desk.settings.quality.build())
+
+    return [bar_findings, validated_bars]

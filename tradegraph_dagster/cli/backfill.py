@@ -1,0 +1,102 @@
+"""Backfills a market: every missing partition, in ranges, with a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tradegraph_dagster.cli.output import console
+from tradegraph_dagster.cli.plan import missing_ranges
+from tradegraph_dagster.cli.runs import Runner
+from tradegraph_dagster.jobs import SELECTIONS
+from tradegraph_dagster.partitions import month_of, next_month
+from tradegraph_dagster.resources.desk import MarketDesk
+
+
+@dataclass
+class Outcome:
+    """What a backfill did: runs, partitions made, and what was withheld in the failures' words."""
+
+    runs: int = 0
+    partitions: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Nothing was withheld."""
+        return not self.problems
+
+
+def progress_bar() -> Progress:
+    """The one progress bar of all long commands."""
+    return Progress(
+        TextColumn("[bold]{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def backfill_sessions(
+    runner: Runner, progress: Progress, market: str, selection: str, sessions: tuple[date, ...]
+) -> Outcome:
+    """Run one selection over the sessions that are missing from the lake."""
+    store = runner.desks[market].workspace.store
+    tables = SELECTIONS[selection]
+    task = progress.add_task(f"{market} {selection}", total=len(sessions))
+    outcome = Outcome()
+    for chunk in missing_ranges(store, tables, sessions):
+        before = len(store.partitions(tables[-1]))
+        run = runner.run(market, selection, chunk)
+        outcome.runs += 1
+        outcome.partitions += len(store.partitions(tables[-1])) - before
+        outcome.problems.extend(run.problems)
+        progress.advance(task, len(chunk))
+    progress.update(task, completed=len(sessions))
+    return outcome
+
+
+def backfill_months(
+    runner: Runner, progress: Progress, market: str, months: tuple[date, ...]
+) -> Outcome:
+    """Train, evaluate and promote for the months that are missing, in order."""
+    store = runner.desks[market].workspace.store
+    task = progress.add_task(f"{market} training", total=len(months))
+    outcome = Outcome()
+    for month in months:
+        if month not in store.partitions("champion"):
+            run = runner.run(market, "training", (month,))
+            outcome.runs += 1
+            outcome.partitions += run.succeeded
+            outcome.problems.extend(run.problems)
+        progress.advance(task)
+    return outcome
+
+
+def research_sessions(desk: MarketDesk, first: date, last: date) -> tuple[date, ...]:
+    """Sessions of the lake's history within a span."""
+    newest = min(last, desk.latest_closed())
+    return desk.market.calendar.between(max(first, desk.settings.history_first), newest)
+
+
+def labelled_sessions(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:
+    """Of these, the sessions whose label is already known."""
+    horizon = desk.training_plan.split.horizon_sessions
+    newest = desk.market.calendar.shift(desk.latest_closed(), -horizon - 1)
+    return tuple(session for session in sessions if session <= newest)
+
+
+def training_months(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:
+    """Trading months the sessions lie in, from the first that is trained for."""
+    return tuple(_months(max(desk.settings.training.first_month, month_of(sessions[0])), sessions))
+
+
+def _months(first: date, sessions: tuple[date, ...]) -> Iterator[date]:
+    month = first
+    while month <= sessions[-1]:
+        yield month
+        month = next_month(month)

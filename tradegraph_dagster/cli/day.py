@@ -1,0 +1,77 @@
+"""One session from end to end, and the research of a span."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tradegraph_dagster.cli.backfill import (
+    Outcome,
+    backfill_months,
+    backfill_sessions,
+    labelled_sessions,
+    progress_bar,
+    research_sessions,
+    training_months,
+)
+from tradegraph_dagster.cli.runs import Runner
+from tradegraph_dagster.domain.core.errors import MissingSession
+from tradegraph_dagster.domain.registry.history import champion_as_of
+
+
+def run_day(runner: Runner, market: str, session: date) -> dict[str, Any]:
+    """Decide and send for a session, then ingest, research, settle and reconcile it.
+
+    On the first session of a market the books are opened instead: there is nothing to decide from.
+
+    Raises:
+        MissingSession: Not a session of the market.
+    """
+    desk = runner.desks[market]
+    if not desk.market.calendar.is_session(session):
+        raise MissingSession(f"{desk.market.calendar.name} is closed", session=session)
+    opened = desk.books.reconciliations.latest() is not None
+    selections = ("pre_open", "after_close") if opened else ("after_close",)
+    outcome = Outcome()
+    for selection in selections:
+        run = runner.run(market, selection, (session,))
+        outcome.runs += 1
+        outcome.problems.extend(run.problems)
+        if not run.succeeded:
+            break
+    return {"market": market, "session": str(session), "runs": outcome.runs} | {
+        "problems": outcome.problems
+    }
+
+
+def backfill_span(runner: Runner, market: str, first: date, last: date) -> dict[str, Any]:
+    """Bars, features, labels, models and signals of a span, only what is missing.
+
+    Raises:
+        MissingSession: The span holds no closed session of the market's history.
+    """
+    desk = runner.desks[market]
+    sessions = research_sessions(desk, first, last)
+    if not sessions:
+        raise MissingSession(
+            f"no closed session from {first} to {last}; the history runs from "
+            f"{desk.settings.history_first} to {desk.latest_closed()}"
+        )
+    with progress_bar() as progress:
+        outcomes = {
+            "bars": backfill_sessions(runner, progress, market, "bars", sessions),
+            "features": backfill_sessions(runner, progress, market, "features", sessions),
+            "labels": backfill_sessions(
+                runner, progress, market, "labels", labelled_sessions(desk, sessions)
+            ),
+            "months": backfill_months(runner, progress, market, training_months(desk, sessions)),
+        }
+        known = tuple(day for day in sessions if champion_as_of(desk.workspace, day) is not None)
+        outcomes["signals"] = backfill_sessions(runner, progress, market, "signals", known)
+    return {
+        "market": market,
+        "sessions": len(sessions),
+        **{name: outcome.partitions for name, outcome in outcomes.items()},
+        "runs": sum(outcome.runs for outcome in outcomes.values()),
+        "problems": [problem for outcome in outcomes.values() for problem in outcome.problems],
+    }

@@ -1,0 +1,86 @@
+"""Is this machine and this deployment fit to run? One row a question."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tradegraph_dagster.cli.verify import verify_chain
+from tradegraph_dagster.domain.core.errors import TradeGraphError
+from tradegraph_dagster.resources.desk import Desks, MarketDesk
+from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
+
+FREE_GIB = 2
+
+
+def examine(settings: Settings) -> list[dict[str, Any]]:
+    """Ask every question, whatever the answers to the others."""
+    prepare_process(settings)
+    desks = Desks(settings)
+    questions: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        ("disk", lambda: _disk(settings.root)),
+        ("dbt manifest", _manifest),
+    ]
+    for desk in desks.values():
+        questions += [
+            (f"{desk.name} calendar", lambda desk=desk: _calendar(desk)),
+            (f"{desk.name} source", lambda desk=desk: desk.bar_source.name),
+            (f"{desk.name} ledger", lambda desk=desk: _ledger(desk)),
+            (f"{desk.name} audit chain", lambda desk=desk: _chain(desk)),
+        ]
+    return [_answer(name, question) for name, question in questions]
+
+
+def _answer(name: str, question: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"question": name, "ok": True, "answer": question()}
+    except (TradeGraphError, OSError) as error:
+        return {"question": name, "ok": False, "answer": str(error)}
+
+
+def _python() -> str:
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise OSError(f"expected Python 3.11 to 3.13, found {sys.version.split()[0]}")
+    return sys.version.split()[0]
+
+
+def _disk(root: Path) -> str:
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=root) as probe:
+        probe.write(b"tradegraph")
+    free = shutil.disk_usage(root).free / 2**30
+    if free < FREE_GIB:
+        raise OSError(f"expected {FREE_GIB} GiB free at {root}, found {free:.1f}")
+    return f"{free:.0f} GiB free at {root}"
+
+
+def _manifest() -> str:
+    path = PROJECT_ROOT / "dbt" / "target" / "manifest.json"
+    if not path.exists():
+        raise OSError(f"{path} is missing; run `make setup`")
+    return str(path)
+
+
+def _calendar(desk: MarketDesk) -> str:
+    calendar = desk.market.calendar
+    newest = calendar.latest_closed(desk.clock.now())
+    calendar.require_runway(newest)
+    left = len(calendar.between(newest, calendar.sessions[-1])) - 1
+    return f"{left} sessions known after {newest}"
+
+
+def _ledger(desk: MarketDesk) -> str:
+    reason = desk.books.kill_switch.engaged()
+    return f"kill switch engaged: {reason}" if reason else "kill switch off"
+
+
+def _chain(desk: MarketDesk) -> str:
+    row = verify_chain(desk)
+    if not row["intact"]:
+        raise OSError(str(row["damage"]))
+    return f"{row['entries']} entries intact"

@@ -1,0 +1,234 @@
+"""The `tradegraph` command."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from tradegraph_dagster.cli.output import console, domain_errors, errors, print_json, print_table
+from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.settings import PROJECT_ROOT, Settings, load_settings, prepare_process
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
+kill_switch = typer.Typer(no_args_is_help=True, help="Stop trading, and allow it again.")
+audit = typer.Typer(no_args_is_help=True, help="The tamper-evident record.")
+app.add_typer(kill_switch, name="kill-switch")
+app.add_typer(audit, name="audit")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Market = Annotated[str, typer.Option("--market", "-m", help="us or cn.")]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD.")]
+
+
+@app.command()
+def demo(
+    sessions: Annotated[int, typer.Option(min=1, help="Sessions to trade.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Both markets from raw bars to reconciled positions; run again it changes nothing."""
+    from tradegraph_dagster.cli.demo import run_demo
+
+    with domain_errors(), _runner() as runner:
+        done = run_demo(runner, sessions)
+    if as_json:
+        print_json(done)
+    else:
+        _print_demo(done)
+    raise typer.Exit(0 if done["succeeded"] else 1)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Newest partition of each table, champion, kill switch, books and equity of each market."""
+    from tradegraph_dagster.cli.status import market_status
+
+    with domain_errors():
+        rows = [market_status(desk) for desk in _desks().values()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Status", rows)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check settings, calendars, stores, ledger, audit chain and the dbt manifest."""
+    from tradegraph_dagster.cli.doctor import examine
+
+    with domain_errors():
+        rows = examine(load_settings())
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Doctor", rows)
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+@app.command()
+def run(market: Market, session: Day, as_json: Json = False) -> None:
+    """One whole session: research, decision and orders, fills, reconciliation, audit."""
+    from tradegraph_dagster.cli.day import run_day
+
+    with domain_errors(), _runner() as runner:
+        _require_market(runner.desks.settings, market)
+        done = run_day(runner, market, session.date())
+    _finish(f"{market} {session.date()}", done, as_json)
+
+
+@app.command()
+def backfill(
+    market: Market,
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
+    as_json: Json = False,
+) -> None:
+    """Every missing research partition of a span, in ranges, with a progress bar."""
+    from tradegraph_dagster.cli.day import backfill_span
+
+    with domain_errors(), _runner() as runner:
+        _require_market(runner.desks.settings, market)
+        done = backfill_span(runner, market, first.date(), last.date())
+    _finish(f"{market} {first.date()} to {last.date()}", done, as_json)
+
+
+@app.command()
+def report() -> None:
+    """Write the HTML report and print its path."""
+    with domain_errors(), _runner() as runner:
+        outcome = runner.report()
+        path = runner.desks.settings.root / "report.html"
+    for problem in outcome.problems:
+        errors.print(problem, markup=False)
+    if outcome.succeeded:
+        console.print(str(path))
+    raise typer.Exit(0 if outcome.succeeded else 1)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open Dagster on this deployment: both code locations, webserver and daemon."""
+    with domain_errors():
+        prepare_process(load_settings())
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
+    process = subprocess.Popen([*command, "-h", "127.0.0.1", "-p", str(port)], cwd=PROJECT_ROOT)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        raise typer.Exit(process.wait())
+    except KeyboardInterrupt:
+        process.wait()
+
+
+@kill_switch.command("status")
+def kill_switch_status(as_json: Json = False) -> None:
+    """Whether trading may go on; exit status 1 while it may not."""
+    with domain_errors():
+        state = {name: desk.books.kill_switch.engaged() for name, desk in _desks().items()}
+    if as_json:
+        print_json(state)
+    else:
+        rows = [{"market": name, "engaged": reason or "no"} for name, reason in state.items()]
+        print_table("Kill switch", rows)
+    raise typer.Exit(1 if any(state.values()) else 0)
+
+
+@kill_switch.command("engage")
+def kill_switch_engage(
+    reason: Annotated[str, typer.Option(help="Why.")],
+    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    actor: Annotated[str, typer.Option(help="Who.")] = getpass.getuser(),
+) -> None:
+    """Stop trading now."""
+    with domain_errors():
+        for name, desk in _chosen(market).items():
+            desk.books.kill_switch.engage(reason=reason, actor=actor)
+            console.print(f"{name}: engaged")
+
+
+@kill_switch.command("reset")
+def kill_switch_reset(
+    reason: Annotated[str, typer.Option(help="Why it is safe.")],
+    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    actor: Annotated[str, typer.Option(help="Who; it takes two different people.")] = (
+        getpass.getuser()
+    ),
+) -> None:
+    """Allow trading again; the first call is a request that somebody else must confirm."""
+    with domain_errors():
+        for name, desk in _chosen(market).items():
+            desk.books.kill_switch.reset(reason=reason, actor=actor)
+            console.print(f"{name}: reset")
+
+
+@audit.command("verify")
+def audit_verify(as_json: Json = False) -> None:
+    """Check every entry of every chain against its hash, signature and checkpoints."""
+    from tradegraph_dagster.cli.verify import verify_chain
+
+    with domain_errors():
+        rows = [verify_chain(desk) for desk in _desks().values()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Audit chain", rows)
+    raise typer.Exit(0 if all(row["intact"] for row in rows) else 1)
+
+
+def _runner() -> Any:
+    from tradegraph_dagster.cli.runs import Runner
+
+    return Runner(load_settings())
+
+
+def _desks() -> Any:
+    from tradegraph_dagster.resources.desk import Desks
+
+    settings = load_settings()
+    prepare_process(settings)
+    return Desks(settings)
+
+
+def _chosen(market: str | None) -> dict[str, Any]:
+    desks = _desks()
+    if market is not None:
+        _require_market(desks.settings, market)
+    return {name: desk for name, desk in desks.items() if market in (None, name)}
+
+
+def _require_market(settings: Settings, market: str) -> None:
+    if market not in settings.markets:
+        raise ConfigError(f"--market: found {market!r}, allowed: {', '.join(settings.markets)}")
+
+
+def _finish(title: str, done: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+    else:
+        print_table(title, [{name: value for name, value in done.items() if name != "problems"}])
+        for problem in done["problems"]:
+            errors.print(problem, markup=False)
+    raise typer.Exit(1 if done["problems"] else 0)
+
+
+def _print_demo(done: dict[str, Any]) -> None:
+    rows = [
+        {"market": name, **{key: value for key, value in facts.items() if key != "problems"}}
+        for name, facts in done["markets"].items()
+    ]
+    print_table("What the demo did", rows)
+    for facts in done["markets"].values():
+        for problem in facts["problems"]:
+            errors.print(problem, markup=False)
+    console.print("Changed since last time: " + ("yes" if done["changed"] else "nothing"))
+    console.print(f"Seconds: {done['seconds']}")
+    console.print(f"Report:  {done['report']}")
+    console.print("Dagster: make ui, then http://127.0.0.1:3000")
+
+
+if __name__ == "__main__":
+    app()

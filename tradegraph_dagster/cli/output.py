@@ -1,0 +1,54 @@
+"""What commands print: tables for people, JSON for programs; the exit status says success."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tradegraph_dagster.domain.core.errors import TradeGraphError
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def print_json(data: Any) -> None:
+    """Plain JSON on standard output."""
+    typer.echo(json.dumps(data, indent=2, default=str, ensure_ascii=False))
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One table; the columns are the keys of the first row, numbers to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in rows[0] if rows else ():
+        is_number = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+@contextmanager
+def domain_errors() -> Iterator[None]:
+    """Show a domain error in one line with its next action, and exit 1."""
+    try:
+        yield
+    except TradeGraphError as error:
+        errors.print(f"[red]{type(error).__name__}[/red] ({error.action}): {escape(str(error))}")
+        raise typer.Exit(1) from error
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return escape(str(value))

@@ -1,0 +1,32 @@
+"""What is missing from the lake, as ranges of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from tradegraph_dagster.domain.core.frame_store import FrameStore
+
+# One run a quarter of a thousand sessions keeps memory flat and progress visible.
+SESSIONS_A_RUN = 250
+
+
+def missing_ranges(
+    store: FrameStore,
+    tables: Sequence[str],
+    sessions: Sequence[date],
+    *,
+    longest: int = SESSIONS_A_RUN,
+) -> Iterator[tuple[date, ...]]:
+    """Contiguous runs of sessions of which some table is missing, none longer than `longest`."""
+    present = [store.partitions(table) for table in tables]
+    chunk: list[date] = []
+    for session in sessions:
+        is_missing = any(session not in partitions for partitions in present)
+        if chunk and (not is_missing or len(chunk) == longest):
+            yield tuple(chunk)
+            chunk = []
+        if is_missing:
+            chunk.append(session)
+    if chunk:
+        yield tuple(chunk)

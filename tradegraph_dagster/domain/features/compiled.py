@@ -1,0 +1,61 @@
+"""Compilation of numeric loops by Numba, and plain Python where Numba is missing or refuses.
+
+Both give the same bits: the loops are written with scalar float64 arithmetic in a fixed order, and
+Numba may neither reorder nor contract it (`fastmath=False`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(signature: str) -> Callable[[Kernel], Kernel]:
+    """Compile a function for one signature, once a machine: the result is cached on disk.
+
+    Args:
+        signature: In Numba's notation, such as `f8[:,::1](f8[::1])`. One signature a function keeps
+            the first run short.
+
+    Returns:
+        A decorator. It gives back the plain function, with a RuntimeWarning, if Numba cannot be
+        imported or cannot compile it.
+    """
+
+    def decorate(function: Kernel) -> Kernel:
+        try:
+            from numba import njit
+            from numba.core.errors import NumbaError
+        except (ImportError, SystemError) as error:
+            return _plain(function, error)
+        options = {"error_model": "numpy", "fastmath": False, "nogil": True}
+        try:
+            return njit(signature, cache=_can_cache(function), **options)(function)
+        except (NumbaError, RuntimeError, OSError) as error:
+            return _plain(function, error)
+
+    return decorate
+
+
+def _can_cache(function: Callable[..., Any]) -> bool:
+    """Whether some folder takes compiled code; Numba refuses to compile where none does."""
+    from numba.core.caching import FunctionCache
+
+    try:
+        FunctionCache(function)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _plain(function: Kernel, error: Exception) -> Kernel:
+    warnings.warn(
+        f"{function.__name__} runs as plain Python, hundreds of times slower with the same "
+        f"results: Numba failed with {type(error).__name__}: {error}",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return function

@@ -1,0 +1,1 @@
+"""One file is one market, named like it: it exports `MARKET` and `EXAMPLE_SYMBOLS`."""

@@ -1,0 +1,44 @@
+"""Daily price limits in whole cents: no float and no division ever decides a half-cent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradegraph_dagster.domain.core.errors import DataError
+from tradegraph_dagster.domain.core.money import round_half_up
+from tradegraph_dagster.domain.markets.schema import PriceBand
+
+_CENTS = Decimal(100)
+
+
+def limit_band(reference: Decimal, rise_percent: int, fall_percent: int) -> PriceBand:
+    """The band around a reference price, each limit rounded half-up to a cent.
+
+    A limit that rounds to the reference moves one cent away from it; none is below one cent.
+
+    Args:
+        reference: Previous close, or the ex-right reference price on an ex-day; rounded half-up
+            to a cent first, as exchanges publish it.
+        rise_percent: Distance of the upper limit, in whole percent.
+        fall_percent: Distance of the lower limit, in whole percent.
+
+    Raises:
+        DataError: The reference is not a positive number.
+
+    Source: SZSE trading rules 3.3.14 and the SSE equivalent.
+    """
+    if not (reference.is_finite() and reference > 0):
+        raise DataError(f"expected a positive reference price, found {reference}")
+    cents = int(round_half_up(reference) * _CENTS)
+    upper = max(_percent_of(cents, 100 + rise_percent), cents + 1)
+    lower = max(min(_percent_of(cents, 100 - fall_percent), cents - 1), 1)
+    return PriceBand(lower=_price(lower), upper=_price(upper))
+
+
+def _percent_of(cents: int, percent: int) -> int:
+    # Twice the value plus one, floored at half: half-up in integers.
+    return (2 * cents * percent + 100) // 200
+
+
+def _price(cents: int) -> Decimal:
+    return Decimal(cents).scaleb(-2)

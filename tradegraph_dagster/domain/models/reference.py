@@ -1,0 +1,69 @@
+"""Fixed decile bins of what a model learned from, which drift is measured against later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import conform_frame
+from tradegraph_dagster.domain.models.schema import FEATURE_REFERENCE
+
+DECILES = 10
+MISSING_BIN = -1
+
+
+def values_to_reference(
+    month: date, values: Mapping[tuple[str, str], np.ndarray]
+) -> pl.DataFrame:
+    """Decile bins of each series.
+
+    Args:
+        month: Training month.
+        values: (kind, name) -> values, NaN where missing.
+
+    Returns:
+        FEATURE_REFERENCE rows. A value that fills several deciles makes fewer bins, each with the
+        share that it really holds.
+    """
+    rows = [
+        (month, kind, name, *row)
+        for (kind, name), series in values.items()
+        for row in _bins(series.astype(np.float64))
+    ]
+    frame = pl.DataFrame(rows, schema=FEATURE_REFERENCE.dtypes, orient="row")
+    return conform_frame(frame, FEATURE_REFERENCE)
+
+
+def bin_shares(values: np.ndarray, upper_edges: np.ndarray) -> np.ndarray:
+    """Share of `values` in each bin, shape (len(upper_edges) + 2,): the missing first.
+
+    Bin i holds values up to and including `upper_edges[i]`; the last is open above.
+    """
+    if len(values) == 0:
+        return np.full(len(upper_edges) + 2, np.nan)
+    known = values[~np.isnan(values)]
+    position = np.searchsorted(upper_edges, known, side="left")
+    counts = np.bincount(position, minlength=len(upper_edges) + 1)
+    shares: np.ndarray = np.concatenate([[len(values) - len(known)], counts]) / len(values)
+    return shares
+
+
+def _bins(values: np.ndarray) -> list[tuple[int, float | None, float]]:
+    known = values[~np.isnan(values)]
+    edges = np.empty(0)
+    if len(known):
+        # "lower" picks values that occur, so an edge is exact in float32 and float64 alike.
+        cuts = np.quantile(known, np.arange(1, DECILES) / DECILES, method="lower")
+        edges = np.unique(cuts)
+        edges = edges[edges < known.max()]
+    shares = bin_shares(values, edges)
+    uppers = [None, *(float(edge) for edge in edges), None]
+    return [
+        (number, upper, float(share))
+        for number, (upper, share) in enumerate(
+            zip(uppers, np.nan_to_num(shares), strict=True), start=MISSING_BIN
+        )
+    ]

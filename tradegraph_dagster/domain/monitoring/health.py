@@ -1,0 +1,107 @@
+"""When trading must stop, retraining is due, or promotion must wait.
+
+Pure decisions over the newest settled tables; sensors and the promotion step act on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from tradegraph_dagster.domain.core.frame_store import FrameStore
+from tradegraph_dagster.domain.core.frames import FrameSchema
+from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.monitoring.drift import drift_level
+from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.reconciliation.schema import BREAKS
+
+
+@dataclass(frozen=True, slots=True)
+class HaltLimits:
+    """When the kill switch engages by itself; see the settings of the same names."""
+
+    max_daily_loss_frac: float
+    max_drawdown_frac: float
+    max_stale_sessions: int
+
+
+def halt_reason(ws: Workspace, *, latest_closed: date, limits: HaltLimits) -> str | None:
+    """Why trading must stop, or None.
+
+    A figure that is missing or no number counts against trading, not for it.
+    """
+    return (
+        _loss_reason(ws.store, limits)
+        or _break_reason(ws.store)
+        or _stale_reason(ws, latest_closed, limits)
+    )
+
+
+def retraining_session(ws: Workspace) -> date | None:
+    """The newest session if its drift report is red: a new model is due."""
+    newest = _newest(ws.store, DRIFT_REPORT)
+    if newest is None:
+        return None
+    return newest if drift_level(ws.store.read(DRIFT_REPORT, [newest])) == "red" else None
+
+
+def promotion_block(ws: Workspace, month: date) -> str | None:
+    """Why no candidate may be promoted into `month`: the last drift report before it is red."""
+    newest = _newest(ws.store, DRIFT_REPORT, before=month)
+    if newest is None:
+        return None
+    level = drift_level(ws.store.read(DRIFT_REPORT, [newest]))
+    return f"drift report of {newest} is red" if level == "red" else None
+
+
+def _loss_reason(store: FrameStore, limits: HaltLimits) -> str | None:
+    newest = _newest(store, DAILY_PNL)
+    if newest is None:
+        return None
+    row = store.read(DAILY_PNL, [newest]).row(0, named=True)
+    if not row["return_frac"] > -limits.max_daily_loss_frac:
+        return (
+            f"daily loss on {newest}: return {row['return_frac']:.4%}, "
+            f"limit -{limits.max_daily_loss_frac:.2%}"
+        )
+    if not row["drawdown_frac"] < limits.max_drawdown_frac:
+        return (
+            f"drawdown on {newest}: {row['drawdown_frac']:.4%}, "
+            f"limit {limits.max_drawdown_frac:.2%}"
+        )
+    return None
+
+
+def _break_reason(store: FrameStore) -> str | None:
+    newest = _newest(store, BREAKS)
+    if newest is None:
+        return None
+    found = store.read(BREAKS, [newest])
+    if found.is_empty():
+        return None
+    first = found.row(0, named=True)
+    return (
+        f"reconciliation break on {newest}: {found.height} breaks, the first "
+        f"{first['kind']} {first['symbol']} expected {first['expected']} found {first['found']}"
+    )
+
+
+def _stale_reason(ws: Workspace, latest_closed: date, limits: HaltLimits) -> str | None:
+    present = ws.store.partitions("validated_bars")
+    expected = ws.trailing(latest_closed, limits.max_stale_sessions)
+    if not present or any(session in present for session in expected):
+        return None
+    return (
+        f"stale data: no validated bars for {expected[0]} to {expected[-1]}, "
+        f"the newest are of {max(present)}"
+    )
+
+
+def _newest(store: FrameStore, schema: FrameSchema, before: date | None = None) -> date | None:
+    present = [
+        partition
+        for partition in store.partitions(schema.name)
+        if before is None or partition < before
+    ]
+    return max(present, default=None)

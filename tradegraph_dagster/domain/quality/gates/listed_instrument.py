@@ -1,0 +1,31 @@
+"""A bar belongs to an instrument that is listed on its session."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
+from tradegraph_dagster.domain.quality.rows import judged_bars, listed_instruments, to_findings
+from tradegraph_dagster.domain.quality.schema import Gate, GateInput, Severity
+
+NAME = "listed_instrument"
+
+
+def find_unlisted_bars(gate_input: GateInput) -> pl.DataFrame:
+    """Bars whose symbol is not among the session's instruments, or is listed only later."""
+    listed = listed_instruments(gate_input).select(*SESSION_SYMBOL, "listed_on")
+    rows = (
+        judged_bars(gate_input)
+        .join(listed, on=SESSION_SYMBOL, how="left")
+        .filter(pl.col("listed_on").is_null() | (pl.col("listed_on") > pl.col("session")))
+    )
+    return to_findings(
+        rows,
+        NAME,
+        severity=Severity.QUARANTINE,
+        expected="a symbol listed on the session",
+        found=pl.coalesce(pl.format("listed on {}", "listed_on"), pl.lit("not an instrument")),
+    )
+
+
+GATE = Gate(name=NAME, severity=Severity.QUARANTINE, find=find_unlisted_bars)

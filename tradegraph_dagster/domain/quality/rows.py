@@ -1,0 +1,101 @@
+"""The rows a gate judges, and findings made from the rows that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
+from tradegraph_dagster.domain.core.sessions import SessionCalendar
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, GateInput, Severity
+
+# Wider than the noise of a price kept in 32 bits, narrower than a tick of any price below 10,000.
+PRICE_NOISE_FRAC = 1e-6
+RAW_VOLUME = (pl.col("volume") * pl.col("share_factor")).round(0)
+
+
+def judged_bars(gate_input: GateInput) -> pl.DataFrame:
+    """The bars of the sessions to judge, without the lookback."""
+    return gate_input.bars.filter(pl.col("session").is_in(list(gate_input.sessions)))
+
+
+def traded_bars(gate_input: GateInput) -> pl.DataFrame:
+    """The judged bars of instruments that were not suspended."""
+    return judged_bars(gate_input).filter(~pl.col("is_suspended"))
+
+
+def listed_instruments(gate_input: GateInput) -> pl.DataFrame:
+    """The instruments of the sessions to judge."""
+    return gate_input.instruments.filter(pl.col("session").is_in(list(gate_input.sessions)))
+
+
+def with_previous(
+    rows: pl.DataFrame, gate_input: GateInput, columns: Sequence[str]
+) -> pl.DataFrame:
+    """Add `previous_<column>`: the symbol's value on the session before; null where it has no bar.
+
+    The session before is the calendar's, not the symbol's last row, so that the answer does not
+    depend on how far back the input happens to reach.
+    """
+    calendar = gate_input.market.calendar
+    sessions = rows.get_column("session").unique().to_list()
+    before = pl.DataFrame(
+        {"before": [_session_before(calendar, day) for day in sessions], "session": sessions},
+        schema={"before": pl.Date, "session": pl.Date},
+    )
+    earlier = gate_input.bars.select(
+        pl.col("session").alias("before"),
+        "symbol",
+        *(pl.col(name).alias(f"previous_{name}") for name in columns),
+    )
+    return (
+        rows.join(before, on="session", how="left")
+        .join(earlier, on=["before", "symbol"], how="left")
+        .drop("before")
+        .sort(SESSION_SYMBOL)
+    )
+
+
+def shown(*names: str) -> pl.Expr:
+    """Columns as the text of a finding, such as `raw_high 9.8, raw_low missing`."""
+    return pl.concat_str(
+        (
+            pl.format("{} {}", pl.lit(name), pl.col(name).cast(pl.String).fill_null("missing"))
+            for name in names
+        ),
+        separator=", ",
+    )
+
+
+def to_findings(
+    rows: pl.DataFrame,
+    gate: str,
+    *,
+    severity: Severity,
+    expected: str | pl.Expr,
+    found: pl.Expr,
+) -> pl.DataFrame:
+    """One BAR_FINDINGS row for each of `rows`, which need `session` and `symbol`.
+
+    `expected` is a text, or an expression over `rows` that makes one.
+    """
+    return conform_frame(
+        rows.select(
+            "session",
+            "symbol",
+            gate=pl.lit(gate),
+            severity=pl.lit(severity.value),
+            expected=pl.lit(expected) if isinstance(expected, str) else expected,
+            found=found,
+        ),
+        BAR_FINDINGS,
+    )
+
+
+def _session_before(calendar: SessionCalendar, session: date) -> date | None:
+    if not calendar.is_session(session):
+        return None
+    window = calendar.trailing(session, 2)
+    return window[0] if len(window) == 2 else None

@@ -1,1 +1,0 @@
-"""The same decide, risk, order and fill functions over many sessions: backtest and replay."""

@@ -1,0 +1,122 @@
+"""The second code location: dbt marts over the settled tables of the lake.
+
+It is apart because importing dagster_dbt costs more than all of the trading location, and because
+nothing may trade on a mart. Lineage joins in the UI: each dbt source carries the asset key
+`[market, table]` of the asset that writes it. Marts follow their tables by themselves, or by hand
+through `marts_job`.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from packaging.version import Version
+
+from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.settings import PROJECT_ROOT, Settings, load_settings, prepare_process
+
+DBT_DIR = PROJECT_ROOT / "dbt"
+# The dbt of this environment, also when its folder is not on PATH.
+DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
+MARTS = "marts"
+
+
+class MartsTranslator(DagsterDbtTranslator):
+    """dbt models as assets: key `[marts, model]`, one group, rebuilt when their tables changed."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Sources keep the key of the asset that writes them."""
+        if dbt_resource_props["resource_type"] == "source":
+            return super().get_asset_key(dbt_resource_props)
+        return dg.AssetKey([MARTS, dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """One group for all."""
+        return MARTS
+
+    def get_automation_condition(
+        self, dbt_resource_props: Mapping[str, Any]
+    ) -> dg.AutomationCondition:
+        """When to rebuild."""
+        return after_settled_updates()
+
+
+class InstalledDbt(DbtCliResource):
+    """The dbt of this environment, asked for nothing but its work."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        # The parent runs `dbt --version`, which asks the package index for newer releases.
+        return Version(version("dbt-core"))
+
+
+def after_settled_updates() -> dg.AutomationCondition:
+    """Rebuild when a table below has changed and no run is still writing one.
+
+    `eager()` would wait for ever: it asks for every upstream partition, and markets that are not
+    configured, sessions that were withheld and months without a model never appear.
+    """
+    return (
+        dg.AutomationCondition.any_deps_updated()
+        .since_last_handled()
+        .with_label("a table has changed since the last rebuild")
+        & ~dg.AutomationCondition.any_deps_in_progress()
+        & ~dg.AutomationCondition.in_progress()
+    ).with_label("after settled updates")
+
+
+def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Definitions:
+    """The marts as assets, their tests as asset checks, the job and the automation.
+
+    Raises:
+        ConfigError: The manifest has not been made yet.
+    """
+    project = DbtProject(project_dir=project_dir, profiles_dir=project_dir)
+    if not project.manifest_path.exists():
+        raise ConfigError(f"no dbt manifest at {project.manifest_path}: run `make setup`")
+
+    @dbt_assets(
+        manifest=project.manifest_path,
+        project=project,
+        dagster_dbt_translator=MartsTranslator(),
+        name="build_marts",
+        pool="duckdb",
+    )
+    def build_marts(context: dg.AssetExecutionContext, dbt: InstalledDbt) -> Iterator[Any]:
+        work = settings.marts_path.parent / "dbt"
+        work.mkdir(parents=True, exist_ok=True)
+        yield from dbt.cli(["build"], context=context, target_path=work).stream()
+
+    dbt = InstalledDbt(
+        project_dir=str(project_dir), profiles_dir=str(project_dir), dbt_executable=DBT_EXECUTABLE
+    )
+    return dg.Definitions(
+        assets=[build_marts],
+        jobs=[dg.define_asset_job("marts_job", selection=dg.AssetSelection.groups(MARTS))],
+        sensors=[
+            dg.AutomationConditionSensorDefinition(
+                "marts_automation",
+                target=dg.AssetSelection.groups(MARTS),
+                default_status=(
+                    dg.DefaultSensorStatus.RUNNING
+                    if settings.schedules_running
+                    else dg.DefaultSensorStatus.STOPPED
+                ),
+            )
+        ],
+        resources={"dbt": dbt},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `workspace.yaml` loads."""
+    settings = load_settings()
+    prepare_process(settings)
+    return build_reporting(settings)

@@ -1,0 +1,194 @@
+"""Settings -> the plain objects that satisfy the ports, one desk a market.
+
+Adapters are imported when first asked for, so that loading the definitions stays cheap and a
+missing vendor package breaks only what needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
+from tradegraph_dagster.adapters.system.clock import SystemClock
+from tradegraph_dagster.domain.audit.ports import AuditLog
+from tradegraph_dagster.domain.core.clock import Clock
+from tradegraph_dagster.domain.core.errors import TradingHalted
+from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
+from tradegraph_dagster.domain.features.schema import FeatureSet
+from tradegraph_dagster.domain.market_data.ports import BarSource
+from tradegraph_dagster.domain.markets.catalogue import load_market
+from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.models.ports import ModelRegistry
+from tradegraph_dagster.domain.models.schema import TrainingPlan
+from tradegraph_dagster.domain.monitoring.health import HaltLimits
+from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
+from tradegraph_dagster.domain.quality.ports import TableContract
+from tradegraph_dagster.settings import MarketSettings, Settings
+
+
+class MarketDesk:
+    """Everything the assets of one market work with."""
+
+    def __init__(self, name: str, settings: Settings, clock: Clock) -> None:
+        self.name = name
+        self.clock = clock
+        self.deployment = settings
+        self.settings: MarketSettings = settings.markets[name]  # type: ignore[index]
+        self.market = load_market(name)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """Rules, lake and start of history."""
+        store = ParquetFrameStore(self.deployment.lake_dir / self.name)
+        return Workspace(self.market, store, self.settings.history_first)
+
+    @cached_property
+    def bar_source(self) -> BarSource:
+        """Where bars and instruments come from."""
+        return self._open_source("bars")  # type: ignore[no-any-return]
+
+    @cached_property
+    def action_source(self) -> ActionSource:
+        """Where corporate actions come from."""
+        return self._open_source("actions")  # type: ignore[no-any-return]
+
+    @cached_property
+    def contract(self) -> TableContract:
+        """The declarative suite over adjusted bars."""
+        from tradegraph_dagster.adapters.great_expectations.table_contract import (
+            GreatExpectationsContract,
+        )
+
+        return GreatExpectationsContract()
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        """Models and the champion alias."""
+        from tradegraph_dagster.adapters.mlflow.model_registry import MlflowModelRegistry
+
+        return MlflowModelRegistry(
+            self.deployment.effective_registry_uri, self.deployment.root / "models", self.name
+        )
+
+    @cached_property
+    def _ledger(self) -> Any:
+        from tradegraph_dagster.adapters.sql.ledger import open_ledger
+
+        self.deployment.root.mkdir(parents=True, exist_ok=True)
+        return open_ledger(
+            self.deployment.effective_ledger_url,
+            market=self.name,
+            clock=self.clock,
+            audit_key=self.deployment.audit_key(),
+        )
+
+    @property
+    def books(self) -> TradingBooks:
+        """The ledger's books."""
+        return self._ledger.books  # type: ignore[no-any-return]
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit chain."""
+        return self._ledger.audit  # type: ignore[no-any-return]
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Where orders go."""
+        kind = self.settings.broker.kind
+        module = importlib.import_module(f"tradegraph_dagster.adapters.{kind}.broker")
+        self.deployment.root.mkdir(parents=True, exist_ok=True)
+        return module.BROKER(  # type: ignore[no-any-return]
+            self.deployment.root / f"broker_{self.name}.db",
+            self.workspace,
+            self.books.kill_switch,
+            self.settings.broker.parsed_options,
+        )
+
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        """The configured feature set."""
+        from tradegraph_dagster.domain.features.catalogue import load_feature_set
+
+        return load_feature_set(self.settings.features)
+
+    @property
+    def training_plan(self) -> TrainingPlan:
+        """How models are trained."""
+        training = self.settings.training
+        return TrainingPlan(
+            kind=training.kind.name,
+            params=training.kind.params,
+            feature_set=self.settings.features,
+            split=training.split.build(),  # type: ignore[attr-defined]
+            seed=training.seed,
+        )
+
+    @property
+    def halt_limits(self) -> HaltLimits:
+        """When the kill switch engages by itself."""
+        return HaltLimits(**self.settings.halt.model_dump())
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for files that are about to be registered."""
+        folder = self.deployment.root / "scratch" / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def require_armed(self) -> None:
+        """Refuse to send orders from an environment that is not armed.
+
+        Raises:
+            TradingHalted: The environment is live; arming is an act, not a setting.
+        """
+        if self.deployment.environment == "live":
+            raise TradingHalted(
+                "environment live is not armed: expected an armed live lock, found none; "
+                "trade in paper, or arm live first"
+            )
+
+    def latest_closed(self) -> date:
+        """The newest session that has closed, or the end of a closed history.
+
+        Raises:
+            CalendarExhausted: The calendar is about to end.
+        """
+        calendar = self.market.calendar
+        newest = calendar.latest_closed(self.clock.now(), delay=timedelta(minutes=1))
+        calendar.require_runway(newest)
+        return min(newest, self.settings.history_last or newest)
+
+    def latest_known(self) -> date:
+        """The session after the newest closed one: its corporate actions are known already."""
+        calendar = self.market.calendar
+        newest = calendar.latest_closed(self.clock.now(), delay=timedelta(minutes=1))
+        return min(calendar.following(newest), self.settings.history_last or date.max)
+
+    def _open_source(self, port: str) -> Any:
+        source = self.settings.source
+        module = importlib.import_module(f"tradegraph_dagster.adapters.{source.kind}.{port}")
+        return module.SOURCE(self.market, source.parsed_options)
+
+
+class Desks(Mapping[str, MarketDesk]):
+    """The desks of a deployment, by market."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        shared_clock = clock or SystemClock()
+        self._desks = {name: MarketDesk(name, settings, shared_clock) for name in settings.markets}
+
+    def __getitem__(self, market: str) -> MarketDesk:
+        return self._desks[market]
+
+    def __iter__(self) -> Any:
+        return iter(self._desks)
+
+    def __len__(self) -> int:
+        return len(self._desks)

@@ -1,0 +1,135 @@
+"""After-close, pre-open and month-end schedules of each market.
+
+"Today" comes from our calendar: a tick on a day that is no session skips, saying so, and the run
+request names the session as its partition key. A calendar that is about to end refuses to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.jobs import job_name
+from tradegraph_dagster.partitions import month_of, next_month
+from tradegraph_dagster.settings import Settings
+
+MONTH_END_DELAY_MINUTES = 30
+
+
+def all_schedules(
+    graphs: Sequence[MarketGraph], settings: Settings
+) -> list[dg.ScheduleDefinition]:
+    """Three schedules a market; switched on only where the settings say so."""
+    status = (
+        dg.DefaultScheduleStatus.RUNNING
+        if settings.schedules_running
+        else dg.DefaultScheduleStatus.STOPPED
+    )
+    return [
+        build(graph, status) for graph in graphs for build in (after_close, pre_open, month_end)
+    ]
+
+
+def after_close(
+    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+) -> dg.ScheduleDefinition:
+    """The day's research, signals and settlement, and the labels that have just become known."""
+    calendar = graph.market.calendar
+    horizon = graph.settings.training.split.build().horizon_sessions  # type: ignore[attr-defined]
+
+    @dg.schedule(
+        name=f"{graph.name}_after_close",
+        cron_schedule=_cron(calendar.closes, graph.settings.after_close_minutes),
+        execution_timezone=calendar.timezone,
+        target=job_name(graph.name, "after_close"),
+        default_status=status,
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        session = _scheduled_day(context, graph)
+        if not calendar.is_session(session):
+            yield _closed(graph, session)
+            return
+        calendar.require_runway(session)
+        yield _request(graph, "after_close", session)
+        if session >= calendar.shift(graph.settings.history_first, horizon + 1):
+            yield _request(graph, "labels", calendar.shift(session, -horizon - 1))
+
+    return schedule
+
+
+def pre_open(
+    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+) -> dg.ScheduleDefinition:
+    """The session's decision and orders, before the open."""
+    calendar = graph.market.calendar
+
+    @dg.schedule(
+        name=f"{graph.name}_pre_open",
+        cron_schedule=_cron(calendar.opens, -graph.settings.pre_open_minutes),
+        execution_timezone=calendar.timezone,
+        target=job_name(graph.name, "pre_open"),
+        default_status=status,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        session = _scheduled_day(context, graph)
+        if not calendar.is_session(session):
+            return _closed(graph, session)
+        calendar.require_runway(session)
+        return _request(graph, "pre_open", session)
+
+    return schedule
+
+
+def month_end(
+    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+) -> dg.ScheduleDefinition:
+    """Training for the coming month, after its last session before has closed."""
+    calendar = graph.market.calendar
+
+    @dg.schedule(
+        name=f"{graph.name}_month_end",
+        cron_schedule=_cron(
+            calendar.closes, graph.settings.after_close_minutes + MONTH_END_DELAY_MINUTES
+        ),
+        execution_timezone=calendar.timezone,
+        target=job_name(graph.name, "training"),
+        default_status=status,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        session = _scheduled_day(context, graph)
+        if not calendar.is_session(session):
+            return _closed(graph, session)
+        calendar.require_runway(session)
+        if month_of(calendar.following(session)) == month_of(session):
+            return dg.SkipReason(f"{session} is not the last session of its month")
+        return _request(graph, "training", next_month(session))
+
+    return schedule
+
+
+def _cron(local: time, minutes: int) -> str:
+    at = datetime.combine(date(2000, 1, 1), local) + timedelta(minutes=minutes)
+    return f"{at.minute} {at.hour} * * 1-5"
+
+
+def _scheduled_day(context: dg.ScheduleEvaluationContext, graph: MarketGraph) -> date:
+    zone = ZoneInfo(graph.market.calendar.timezone)
+    return context.scheduled_execution_time.astimezone(zone).date()
+
+
+def _closed(graph: MarketGraph, day: date) -> dg.SkipReason:
+    return dg.SkipReason(f"{graph.market.calendar.name} is closed on {day}")
+
+
+def _request(graph: MarketGraph, selection: str, partition: date) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{graph.name}:{selection}:{partition}",
+        partition_key=partition.isoformat(),
+        job_name=job_name(graph.name, selection),
+    )

@@ -1,0 +1,163 @@
+"""The sensors of a deployment. They read small state only; what they decide is in `monitoring`.
+
+The broker reads the kill switch before each order; the sensor here is the second line, which
+engages it and cancels runs that were about to trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.dagster_run import DagsterRunStatus
+
+from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.domain.monitoring.health import halt_reason, retraining_session
+from tradegraph_dagster.jobs import LANE_TAG, MARKET_TAG, job_name
+from tradegraph_dagster.partitions import next_month
+from tradegraph_dagster.resources.desk import Desks
+from tradegraph_dagster.settings import Settings
+
+WATCH_SECONDS = 30
+FRESHNESS_SECONDS = 300
+
+
+def all_sensors(
+    graphs: Sequence[MarketGraph], settings: Settings, desks: Desks
+) -> list[dg.SensorDefinition]:
+    """Three sensors a market and one over all runs."""
+    status = (
+        dg.DefaultSensorStatus.RUNNING
+        if settings.schedules_running
+        else dg.DefaultSensorStatus.STOPPED
+    )
+    per_market = [
+        build(graph, desks, status)
+        for graph in graphs
+        for build in (kill_switch_sensor, drift_sensor, freshness_sensor)
+    ]
+    return [*per_market, failed_run_sensor(desks, status)]
+
+
+def kill_switch_sensor(
+    graph: MarketGraph,
+    desks: Desks,
+    status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """Engages on daily loss, drawdown, a reconciliation break or stale data."""
+
+    @dg.sensor(
+        name=f"{graph.name}_kill_switch",
+        minimum_interval_seconds=WATCH_SECONDS,
+        default_status=status,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        desk = desks[graph.name]
+        reason = halt_reason(
+            desk.workspace, latest_closed=desk.latest_closed(), limits=desk.halt_limits
+        )
+        if reason is None:
+            return dg.SkipReason("nothing calls for a halt")
+        switch = desk.books.kill_switch
+        if switch.engaged() is None:
+            switch.engage(reason=reason, actor="kill_switch_sensor")
+        stopped = _cancel_trading_runs(context.instance, graph.name)
+        return dg.SkipReason(f"kill switch engaged: {reason}; {stopped} trading runs cancelled")
+
+    return sensor
+
+
+def drift_sensor(
+    graph: MarketGraph,
+    desks: Desks,
+    status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """Requests training for the coming month when the newest drift report is red."""
+
+    @dg.sensor(
+        name=f"{graph.name}_drift",
+        job_name=job_name(graph.name, "training"),
+        minimum_interval_seconds=FRESHNESS_SECONDS,
+        default_status=status,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        session = retraining_session(desks[graph.name].workspace)
+        if session is None:
+            return dg.SkipReason("no red drift report")
+        month = next_month(session).isoformat()
+        if not graph.months.has_partition_key(month):
+            return dg.SkipReason(f"drift is red on {session}, but the history ends before {month}")
+        return dg.RunRequest(run_key=f"{graph.name}:drift:{session}", partition_key=month)
+
+    return sensor
+
+
+def freshness_sensor(
+    graph: MarketGraph,
+    desks: Desks,
+    status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """Asks for the after-close job again, once an hour, while the newest session is not validated.
+
+    A Dagster freshness policy cannot skip holidays; this one counts sessions.
+    """
+
+    @dg.sensor(
+        name=f"{graph.name}_freshness",
+        job_name=job_name(graph.name, "after_close"),
+        minimum_interval_seconds=FRESHNESS_SECONDS,
+        default_status=status,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        desk = desks[graph.name]
+        session = desk.latest_closed()
+        if session in desk.workspace.store.partitions("validated_bars"):
+            return dg.SkipReason(f"validated bars of {session} are there")
+        now = desk.clock.now()
+        due = desk.market.calendar.close_at(session) + timedelta(
+            minutes=desk.settings.after_close_minutes + 30
+        )
+        if now < due:
+            return dg.SkipReason(f"{session} is not due before {due.isoformat()}")
+        return dg.RunRequest(
+            run_key=f"{graph.name}:fresh:{session}:{now:%Y%m%d%H}",
+            partition_key=session.isoformat(),
+        )
+
+    return sensor
+
+
+def failed_run_sensor(
+    desks: Desks, status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED
+) -> dg.SensorDefinition:
+    """Writes each failed run into its market's audit chain and the log."""
+
+    @dg.run_failure_sensor(name="failed_runs", default_status=status)
+    def sensor(context: dg.RunFailureSensorContext) -> None:
+        run = context.dagster_run
+        steps = sorted(event.step_key or "" for event in context.get_step_failure_events())
+        context.log.error(
+            "run failed job=%s run=%s steps=%s", run.job_name, run.run_id, ",".join(steps)
+        )
+        market = run.tags.get(MARKET_TAG)
+        if market in desks:
+            details = {"job": run.job_name, "run": run.run_id, "steps": steps}
+            desks[market].audit.append("run_failed", user="failed_run_sensor", details=details)
+
+    return sensor
+
+
+def _cancel_trading_runs(instance: dg.DagsterInstance, market: str) -> int:
+    """Cancel queued and terminate running runs of a market's trading lane."""
+    active = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
+    runs: Sequence[Any] = instance.get_runs(
+        dg.RunsFilter(statuses=active, tags={LANE_TAG: f"{market}-trading"})
+    )
+    for run in runs:
+        if run.status is DagsterRunStatus.QUEUED:
+            instance.run_coordinator.cancel_run(run.run_id)
+        else:
+            instance.run_launcher.terminate(run.run_id)
+    return len(runs)

@@ -1,0 +1,381 @@
+"""One YAML file an environment -> frozen, typed settings; the only reader of the environment.
+
+Precedence: defaults in code, then `config/<environment>.yaml`, then `TRADEGRAPH_*` variables, then
+what the command line passes. `TRADEGRAPH_MARKETS__CN__TRAINING__SEED=7` sets
+`markets.cn.training.seed`. An unknown key, a wrong type or a value out of range is a ConfigError that names file, key, what was
+found and what is allowed. Nothing is converted silently: the string "false" is no boolean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+
+import tradegraph_dagster.adapters as adapter_catalogue
+from tradegraph_dagster.domain.core.bounds import require
+from tradegraph_dagster.domain.core.catalogue import entry_names
+from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.datasets.schema import SplitPlan
+from tradegraph_dagster.domain.monitoring.schema import DriftPolicy
+from tradegraph_dagster.domain.quality.verdict import QualityPolicy
+from tradegraph_dagster.domain.registry.schema import PromotionPolicy
+from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
+from tradegraph_dagster.domain.universe.schema import UniversePolicy
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ("demo", "paper", "live")
+_RESERVED = frozenset(
+    {"TRADEGRAPH_ENV", "TRADEGRAPH_CONFIG", "TRADEGRAPH_LAKE", "TRADEGRAPH_MARTS"}
+)
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _PolicyModel(BaseModel):
+    """A settings block that builds a domain policy, whose own bounds are checked at once."""
+
+    model_config = _STRICT
+
+    def build(self) -> Any:
+        """The domain's frozen policy."""
+        raise NotImplementedError
+
+
+def _policy_model(policy: type) -> type[_PolicyModel]:
+    fields: dict[str, Any] = {}
+    hints = _field_types(policy)
+    for field in dataclasses.fields(policy):
+        fields[field.name] = (hints[field.name], field.default)
+
+    def build(self: _PolicyModel) -> Any:
+        return policy(**{name: getattr(self, name) for name in fields})
+
+    def check(self: _PolicyModel) -> _PolicyModel:
+        build(self)
+        return self
+
+    return create_model(
+        policy.__name__,
+        __base__=_PolicyModel,
+        __validators__={"check": model_validator(mode="after")(check)},
+        **fields,
+    )
+
+
+def _field_types(policy: type) -> dict[str, Any]:
+    names = {"int": int, "float": float, "bool": bool, "str": str}
+    return {field.name: names[str(field.type)] for field in dataclasses.fields(policy)}
+
+
+_Universe = _policy_model(UniversePolicy)
+_Quality = _policy_model(QualityPolicy)
+_Split = _policy_model(SplitPlan)
+_Promotion = _policy_model(PromotionPolicy)
+_Drift = _policy_model(DriftPolicy)
+_Execution = _policy_model(ExecutionPolicy)
+
+
+class AdapterSettings(BaseModel):
+    """Which adapter serves a port, and its options; the adapter's own model checks them."""
+
+    model_config = _STRICT
+
+    kind: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check_options(self) -> AdapterSettings:
+        self.parsed_options  # noqa: B018
+        return self
+
+    @cached_property
+    def parsed_options(self) -> Any:
+        """The adapter's OPTIONS model, filled."""
+        allowed = entry_names(adapter_catalogue)
+        require(self.kind in allowed, "kind", self.kind, ", ".join(allowed))
+        import importlib
+
+        module = importlib.import_module(f"{adapter_catalogue.__name__}.{self.kind}.options")
+        return module.OPTIONS.model_validate(self.options)
+
+
+class CatalogueSettings(BaseModel):
+    """An entry of a catalogue and its parameters; the entry refuses parameters it does not know."""
+
+    model_config = _STRICT
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class TrainingSettings(BaseModel):
+    """Monthly training.
+
+    Attributes:
+        first_month: First month a model trades in; it learns from the sessions before.
+        kind: Entry of the model catalogue and its parameters.
+        split: How the window before the month is cut.
+        seed: Of every random choice in training.
+        min_names: Names a cross-section needs for an IC.
+    """
+
+    model_config = _STRICT
+
+    first_month: date
+    kind: CatalogueSettings
+    split: _Split = _Split()  # type: ignore[valid-type]
+    seed: int = 20260101
+    min_names: int = 10
+
+
+class HaltSettings(BaseModel):
+    """When the kill-switch sensor engages by itself.
+
+    Attributes:
+        max_daily_loss_frac: Loss of a session over the equity before it.
+        max_drawdown_frac: Fall from the highest equity.
+        max_stale_sessions: Closed sessions without validated bars.
+    """
+
+    model_config = _STRICT
+
+    max_daily_loss_frac: float = 0.02
+    max_drawdown_frac: float = 0.10
+    max_stale_sessions: int = 1
+
+    @model_validator(mode="after")
+    def _check(self) -> HaltSettings:
+        for name in ("max_daily_loss_frac", "max_drawdown_frac"):
+            require(0 < getattr(self, name) <= 1, name, getattr(self, name), "0 < x <= 1")
+        require(self.max_stale_sessions >= 1, "max_stale_sessions", self.max_stale_sessions, ">= 1")
+        return self
+
+
+class MarketSettings(BaseModel):
+    """Everything that differs between markets.
+
+    Attributes:
+        history_first: First session of the lake.
+        history_last: Last session, where the history is closed (demo); open-ended otherwise.
+        source: Where bars, instruments and corporate actions come from.
+        features: Entry of the feature set catalogue.
+        risk: Rule -> its limits; a rule that is absent is off, and the decision says so.
+        after_close_minutes: Delay of the after-close job behind the close.
+        pre_open_minutes: Lead of the pre-open job before the open.
+    """
+
+    model_config = _STRICT
+
+    history_first: date
+    history_last: date | None = None
+    source: AdapterSettings
+    universe: _Universe = _Universe()  # type: ignore[valid-type]
+    quality: _Quality = _Quality()  # type: ignore[valid-type]
+    features: str = "alpha158"
+    training: TrainingSettings
+    promotion: _Promotion = _Promotion()  # type: ignore[valid-type]
+    strategy: CatalogueSettings
+    risk: dict[str, dict[str, Any]]
+    execution: _Execution = _Execution()  # type: ignore[valid-type]
+    broker: AdapterSettings
+    drift: _Drift = _Drift()  # type: ignore[valid-type]
+    halt: HaltSettings = HaltSettings()
+    after_close_minutes: int = 60
+    pre_open_minutes: int = 30
+
+
+class Settings(BaseModel):
+    """One deployment.
+
+    Attributes:
+        environment: demo, paper or live.
+        data_dir: Where the embedded stores live.
+        ledger_url: SQLAlchemy URL; SQLite in `data_dir` when empty.
+        registry_uri: MLflow tracking URI; SQLite in `data_dir` when empty.
+        schedules_running: Whether schedules and sensors start switched on.
+        markets: Market -> its settings.
+    """
+
+    model_config = _STRICT
+
+    environment: Literal["demo", "paper", "live"]
+    data_dir: str
+    ledger_url: str = ""
+    registry_uri: str = ""
+    schedules_running: bool = False
+    markets: dict[Literal["us", "cn"], MarketSettings]
+
+    @property
+    def root(self) -> Path:
+        """`data_dir`, relative paths taken from the project's root."""
+        return (PROJECT_ROOT / self.data_dir).resolve()
+
+    @property
+    def lake_dir(self) -> Path:
+        """Folder of the Parquet lake; one sub-folder a market."""
+        return self.root / "lake"
+
+    @property
+    def marts_path(self) -> Path:
+        """The marts' DuckDB file."""
+        return self.root / "marts.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of the Dagster instance."""
+        return self.root / "dagster"
+
+    @property
+    def effective_ledger_url(self) -> str:
+        """Where the ledger is."""
+        return self.ledger_url or f"sqlite:///{self.root / 'ledger.db'}"
+
+    @property
+    def effective_registry_uri(self) -> str:
+        """Where MLflow keeps runs and models."""
+        return self.registry_uri or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def audit_key(self) -> bytes:
+        """Key that signs the audit chain.
+
+        From the variable TRADEGRAPH_SECRET_AUDIT_KEY (hex). The demo makes one of its own, kept in
+        `data_dir` and readable by its owner only.
+
+        Raises:
+            ConfigError: Outside the demo the variable must be set.
+        """
+        text = os.environ.get("TRADEGRAPH_SECRET_AUDIT_KEY", "")
+        if text:
+            return bytes.fromhex(text)
+        if self.environment != "demo":
+            raise ConfigError(
+                f"environment {self.environment} needs TRADEGRAPH_SECRET_AUDIT_KEY, 64 hex digits"
+            )
+        path = self.root / "audit.key"
+        if not path.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(os.urandom(32))
+        return path.read_bytes()
+
+
+def load_settings(
+    environment: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read the settings of an environment.
+
+    Args:
+        environment: demo, paper or live; TRADEGRAPH_ENV, else demo, when None.
+        overrides: Dotted key -> value, from the command line.
+
+    Raises:
+        ConfigError: Names file, key, what was found and what is allowed.
+    """
+    name = environment or os.environ.get("TRADEGRAPH_ENV", "demo")
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"TRADEGRAPH_ENV: found {name!r}, allowed: {', '.join(ENVIRONMENTS)}")
+    path = Path(os.environ.get("TRADEGRAPH_CONFIG", PROJECT_ROOT / "config" / f"{name}.yaml"))
+    content = _read_yaml(path)
+    for key, value in {**_environment_overrides(), **(overrides or {})}.items():
+        _set_key(content, key.split("."), value)
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(_describe(path, error)) from error
+    if settings.environment != name:
+        raise ConfigError(
+            f"{path}: environment: found {settings.environment!r}, allowed: {name!r} in this file"
+        )
+    return settings
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """Variables the dbt project reads: where the lake and the marts are."""
+    return {
+        "TRADEGRAPH_LAKE": str(settings.lake_dir),
+        "TRADEGRAPH_MARTS": str(settings.marts_path),
+    }
+
+
+def prepare_process(settings: Settings) -> None:
+    """Set what libraries read from the environment: instance home, batches, no telemetry."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    instance = settings.dagster_home / "dagster.yaml"
+    shipped = (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
+    if not instance.exists() or instance.read_text(encoding="utf-8") != shipped:
+        instance.write_text(shipped, encoding="utf-8")
+    os.environ.update(
+        {
+            **dbt_environment(settings),
+            "TRADEGRAPH_ENV": settings.environment,
+            "DAGSTER_HOME": str(settings.dagster_home),
+            "DAGSTER_EVENT_BATCH_SIZE": "1000",
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GX_ANALYTICS_ENABLED": "false",
+        }
+    )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping, found {type(content).__name__}")
+    return content
+
+
+def _environment_overrides() -> dict[str, Any]:
+    prefix = "TRADEGRAPH_"
+    return {
+        name.removeprefix(prefix).lower().replace("__", "."): yaml.safe_load(value)
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+        and name not in _RESERVED
+        and not name.startswith("TRADEGRAPH_SECRET_")
+    }
+
+
+def _set_key(content: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"{'.'.join(path)}: '{part}' is no section")
+    content[path[-1]] = value
+
+
+def _describe(path: Path, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(_allowed_keys(problem["loc"][:-1])) or "nothing else"
+            lines.append(f"{path}: {key}: unknown key; allowed: {allowed}")
+        else:
+            found = "" if problem["type"] == "missing" else f", found {problem['input']!r}"
+            lines.append(f"{path}: {key}: {problem['msg']}{found}")
+    return "\n".join(lines)
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Settings
+    for part in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+        else:
+            model = (get_args(model) or (None,))[-1]
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return list(model.model_fields)
+    return []
