@@ -20,6 +20,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
 import tradegraph_dagster.adapters as adapter_catalogue
+import tradegraph_dagster.domain.features.sets as feature_sets
+import tradegraph_dagster.domain.models.kinds as model_kinds
+import tradegraph_dagster.domain.signals.strategies as strategies
 from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.catalogue import entry_names
 from tradegraph_dagster.domain.core.errors import ConfigError
@@ -27,6 +30,7 @@ from tradegraph_dagster.domain.datasets.schema import SplitPlan
 from tradegraph_dagster.domain.monitoring.schema import DriftPolicy
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy
 from tradegraph_dagster.domain.registry.schema import PromotionPolicy
+from tradegraph_dagster.domain.risk.gate import configured_rules
 from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
 from tradegraph_dagster.domain.universe.schema import UniversePolicy
 
@@ -98,7 +102,10 @@ class AdapterSettings(BaseModel):
     @cached_property
     def parsed_options(self) -> Any:
         """The adapter's OPTIONS model, filled."""
-        allowed = entry_names(adapter_catalogue)
+        folder = Path(adapter_catalogue.__path__[0])
+        allowed = [
+            name for name in entry_names(adapter_catalogue) if (folder / name / "options.py").exists()
+        ]
         require(self.kind in allowed, "kind", self.kind, ", ".join(allowed))
         import importlib
 
@@ -189,6 +196,22 @@ class MarketSettings(BaseModel):
     halt: HaltSettings = HaltSettings()
     after_close_minutes: int = 60
     pre_open_minutes: int = 30
+
+    @model_validator(mode="after")
+    def _check_entries(self) -> MarketSettings:
+        for key, name, catalogue in (
+            ("features", self.features, feature_sets),
+            ("training.kind.name", self.training.kind.name, model_kinds),
+            ("strategy.name", self.strategy.name, strategies),
+        ):
+            require(
+                name in entry_names(catalogue), key, name, ", ".join(entry_names(catalogue))
+            )
+        try:
+            configured_rules(self.risk)
+        except ConfigError as error:
+            raise ValueError(f"risk: {error}") from error
+        return self
 
 
 class Settings(BaseModel):

@@ -85,3 +85,10 @@ def test_sessions_wait_for_exactly_the_inputs_they_lack(store: FrameStore) -> No
     assert list(withheld) == [DAYS[1]]
     assert withheld[DAYS[1]].session == date(2024, 1, 2)
     assert "adjusted_bars 2024-01-02" in str(withheld[DAYS[1]])
+
+
+def test_a_removed_partition_is_gone_and_can_be_removed_again(store: FrameStore) -> None:
+    write_sessions(store, ADJUSTED_BARS, BARS, DAYS)
+    store.remove("adjusted_bars", DAYS[1])
+    store.remove("adjusted_bars", DAYS[1])
+    assert store.partitions("adjusted_bars") == {DAYS[0], DAYS[2]}

@@ -26,8 +26,7 @@ def test_one_session_alone_is_the_same_bits(
     chosen = [sessions[0], sessions[len(sessions) // 2], sessions[-3], sessions[-1]]
     with deployment(tmp_path / "copy") as alone:
         for session in chosen:
-            path = Path(alone.desk.workspace.store.location(table, session))
-            path.unlink()
+            alone.desk.workspace.store.remove(table, session)
             alone.run_ok(SELECTION_OF[table], [session])
             assert alone.desk.workspace.store.fingerprint(table, session) == store.fingerprint(
                 table, session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.damaged_bars import DAYS, SYMBOLS, clean_bars, damage, gate_input
@@ -16,6 +16,7 @@ from tradegraph_dagster.domain.quality.step import find_faults, load_gates, vali
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy, bars_to_findings
 
 GATES = load_gates()
+EXAMPLES = 10
 COLUMNS = (
     *("raw_open", "raw_high", "raw_low", "raw_close", "open", "close", "volume", "vwap"),
     *("reference_close", "last_raw_close"),
@@ -45,6 +46,7 @@ def broken(faults: list[tuple[date, str, dict[str, float | None]]]) -> pl.DataFr
     return bars
 
 
+@settings(max_examples=EXAMPLES)
 @given(FAULTS)
 def test_any_numbers_are_judged_without_error_and_alike(faults: list) -> None:
     bars = broken(faults)
@@ -56,6 +58,7 @@ def test_any_numbers_are_judged_without_error_and_alike(faults: list) -> None:
     }
 
 
+@settings(max_examples=EXAMPLES)
 @given(FAULTS, st.sampled_from(DAYS))
 def test_no_session_is_judged_by_what_comes_after_it(faults: list, last: date) -> None:
     bars = broken(faults)
@@ -65,6 +68,7 @@ def test_no_session_is_judged_by_what_comes_after_it(faults: list, last: date) -
     assert bars_to_findings(until, GATES).equals(expected)
 
 
+@settings(max_examples=EXAMPLES)
 @given(FAULTS)
 def test_what_is_validated_is_finite_ordered_and_positive(faults: list) -> None:
     ws = quality_workspace(broken(faults))

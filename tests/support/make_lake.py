@@ -112,7 +112,7 @@ def write_model_tables(lake: Path, market: str, sessions: Sequence[date], *, see
 
 
 def write_trading_tables(lake: Path, market: str, sessions: Sequence[date], *, seed: int) -> None:
-    """Three names bought in the first session, one of them bought again in each that follows."""
+    """Three names bought in the first session; then one of them is sold or bought a little."""
     for schema, frame in make_trading_tables(sessions, seed=seed):
         write_table(lake, market, schema, frame, sessions)
 
@@ -127,17 +127,18 @@ def make_trading_tables(
     cash = equity = peak = 100_000.0
     books, positions, orders, fills = [], [], [], []
     for number, session in enumerate(sessions):
-        bought = dict.fromkeys(held, 300) if number == 0 else {SYMBOLS[number % 3]: 10}
+        traded = dict.fromkeys(held, 800) if number == 0 else {SYMBOLS[number % 3]: 40}
+        side, sign = ("sell", -1) if number % 2 else ("buy", 1)
         notional = 0.0
-        for symbol, shares in bought.items():
+        for symbol, shares in traded.items():
             key, price = f"{session}-{symbol}", prices[symbol]
             at = datetime(session.year, session.month, session.day, 21, tzinfo=UTC)
-            orders.append((session, key, f"D{session}", symbol, "buy", shares, "acked", ""))
-            fills.append((session, f"E{key}", key, symbol, "buy", shares, price, 1.0, at))
-            held[symbol] += shares
+            orders.append((session, key, f"D{session}", symbol, side, shares, "acked", ""))
+            fills.append((session, f"E{key}", key, symbol, side, shares, price, 1.0, at))
+            held[symbol] += sign * shares
             notional += shares * price
-        cash -= notional + len(bought)
-        prices = {name: price * (1 + rng.normal(0, 0.02)) for name, price in prices.items()}
+        cash -= sign * notional + len(traded)
+        prices = {name: price * (1 + rng.normal(0.0004, 0.015)) for name, price in prices.items()}
         values = {name: shares * prices[name] for name, shares in held.items()}
         positions += [
             (session, name, held[name], held[name], 20.0, prices[name], values[name], 0.0)
@@ -154,7 +155,7 @@ def make_trading_tables(
                 "market_value": equity - cash,
                 "pnl": equity - previous,
                 "return_frac": equity / previous - 1,
-                "fees": float(len(bought)),
+                "fees": float(len(traded)),
                 "traded_notional": notional,
                 "turnover_frac": notional / previous,
                 "benchmark_return_frac": rng.normal(0.0003, 0.01),

@@ -28,6 +28,6 @@ def performance_assets(graph: MarketGraph) -> list[Any]:
         from tradegraph_dagster.adapters.report.metadata import with_equity_plot
 
         written = measure_session(desk.workspace, session=session, books=desk.books)
-        return with_equity_plot(desk.workspace.store, written)
+        return with_equity_plot(desk.workspace.store, written, market=graph.name)
 
     return [daily_pnl]

@@ -8,15 +8,12 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
-from tradegraph_dagster.domain.quality.step import (
-    find_faults,
-    gate_lookback_sessions,
-    validate_sessions,
-)
+from tradegraph_dagster.domain.quality.step import find_faults, load_gates, validate_sessions
 
 
 def quality_assets(graph: MarketGraph) -> list[Any]:
     """The gate of one market."""
+    lookback = max(gate.lookback for gate in load_gates())
 
     @session_asset(
         graph,
@@ -24,7 +21,7 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
         "quarantined_bars",
         stage="quality",
         deps=[
-            graph.window("adjusted_bars", -gate_lookback_sessions()),
+            graph.window("adjusted_bars", -lookback),
             *graph.same("instruments"),
         ],
     )

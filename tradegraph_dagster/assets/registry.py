@@ -31,7 +31,7 @@ def registry_assets(graph: MarketGraph) -> list[Any]:
             plan=desk.training_plan,
             min_names=desk.settings.training.min_names,
         )
-        return with_ic_plot(desk.workspace.store, written)
+        return with_ic_plot(desk.workspace.store, written, market=graph.name)
 
     @month_asset(
         graph, stage="registry", deps=[*graph.same("evaluation"), graph.window("champion", -1, -1)]

@@ -23,7 +23,7 @@ def report_asset(graphs: Sequence[MarketGraph]) -> dg.AssetsDefinition:
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """One page: equity against benchmark, drawdown, IC with its error, costs, breaks."""
-        from tradegraph_dagster.adapters.report.writer import write_report
+        from tradegraph_dagster.resources.story import write_report
 
         with domain_failures("desk/report"):
             outcome = write_report(context.resources.desks)

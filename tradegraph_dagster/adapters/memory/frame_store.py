@@ -39,6 +39,6 @@ class MemoryFrameStore:
         """Content fingerprint of a partition."""
         return frame_fingerprint(self._frames[table, partition])
 
-    def location(self, table: str, partition: date) -> str:
-        """A name for messages."""
-        return f"memory:{table}/{partition}"
+    def remove(self, table: str, partition: date) -> None:
+        """Forget a partition."""
+        self._frames.pop((table, partition), None)

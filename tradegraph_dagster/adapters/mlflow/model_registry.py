@@ -181,10 +181,10 @@ class MlflowModelRegistry:
         return found
 
     def _local_file(self, found: Any) -> Path:
-        source = urlparse(found.source)
+        source = urlparse(str(found.source))
         if source.scheme in ("", "file"):
-            return Path(unquote(source.path)) / found.tags["file"]
-        cache = self._root / "cache" / found.tags["sha256"]
+            return Path(unquote(source.path), found.tags["file"])
+        cache = self._root / "cache" / str(found.tags["sha256"])
         path = cache / _FOLDER / str(found.tags["file"])
         if not path.is_file():
             cache.mkdir(parents=True, exist_ok=True)

@@ -77,9 +77,9 @@ class ParquetFrameStore:
             raise MissingSession(f"no file {path}", table=table, session=partition)
         return self._stored_fingerprint(path)
 
-    def location(self, table: str, partition: date) -> str:
-        """Path of the partition's file."""
-        return str(self._path(table, partition))
+    def remove(self, table: str, partition: date) -> None:
+        """Delete a partition's file."""
+        self._path(table, partition).unlink(missing_ok=True)
 
     def _path(self, table: str, partition: date) -> Path:
         return self._root / table / f"{partition.isoformat()}.parquet"

@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
+    StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -140,6 +141,11 @@ def _translated(engine: Engine) -> Iterator[None]:
         raise InvariantBroken(f"the ledger refused a row: {error.orig}") from error
     except (DBAPIError, PoolTimeout) as error:
         raise _to_store_error(engine, error) from error
+    except StatementError as error:
+        # A column type refused a value; SQLAlchemy has wrapped what it said.
+        if isinstance(error.orig, TradeGraphError):
+            raise error.orig from error
+        raise
 
 
 def _to_store_error(engine: Engine, error: DBAPIError | PoolTimeout) -> TradeGraphError:

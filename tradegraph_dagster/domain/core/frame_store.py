@@ -46,8 +46,8 @@ class FrameStore(Protocol):
         """Content fingerprint recorded when the partition was written."""
         ...
 
-    def location(self, table: str, partition: date) -> str:
-        """Where a person can find the partition."""
+    def remove(self, table: str, partition: date) -> None:
+        """Withdraw a partition that must no longer be read; nothing happens if there is none."""
         ...
 
 

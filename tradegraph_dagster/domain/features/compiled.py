@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -27,28 +27,27 @@ def compiled(signature: str) -> Callable[[Kernel], Kernel]:
 
     def decorate(function: Kernel) -> Kernel:
         try:
-            from numba import njit
-            from numba.core.errors import NumbaError
-        except (ImportError, SystemError) as error:
-            return _plain(function, error)
-        options = {"error_model": "numpy", "fastmath": False, "nogil": True}
-        try:
-            return njit(signature, cache=_can_cache(function), **options)(function)
-        except (NumbaError, RuntimeError, OSError) as error:
+            return _compile(function, signature)
+        except (ImportError, OSError, RuntimeError, SystemError) as error:
             return _plain(function, error)
 
     return decorate
 
 
-def _can_cache(function: Callable[..., Any]) -> bool:
-    """Whether some folder takes compiled code; Numba refuses to compile where none does."""
-    from numba.core.caching import FunctionCache
+def _compile(function: Kernel, signature: str) -> Kernel:
+    from numba import njit
+    from numba.core.errors import NumbaError
 
+    options: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
     try:
-        FunctionCache(function)
-    except RuntimeError:
-        return False
-    return True
+        try:
+            kernel = njit(signature, cache=True, **options)(function)
+        except RuntimeError:
+            # No folder takes the cache: compile for this process only.
+            kernel = njit(signature, **options)(function)
+    except NumbaError as error:
+        raise RuntimeError(str(error)) from error
+    return cast(Kernel, kernel)
 
 
 def _plain(function: Kernel, error: Exception) -> Kernel:

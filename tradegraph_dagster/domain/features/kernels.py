@@ -4,10 +4,10 @@ A kernel walks from each row back through at most 60 rows, newest first, and tak
 window is full or the series begins. Nothing is carried from one row to the next, so a value depends
 on its own window only, bit for bit, wherever the series starts.
 
-Series are float64, NaN where missing, and missing values are skipped; a window without a value gives
-NaN. Results have shape (windows, rows), or (quantities, windows, rows). Sums of squares are taken
-about the newest value of the window: exactly 0 for a constant window, and with an error of at most
-a few thousand roundings, because no value of a window is further than sqrt(n) deviations away.
+Series are float64, NaN where missing, and missing values are skipped; a window without a value
+gives NaN. Results have shape (windows, rows), or (quantities, windows, rows). Sums of squares are
+taken about the newest value of the window: exactly 0 for a constant window, and with an error of at
+most a few thousand roundings, because no value of a window is further than sqrt(n) deviations away.
 """
 
 from __future__ import annotations

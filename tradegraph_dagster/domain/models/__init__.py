@@ -1,5 +1,6 @@
 """Dataset -> forecaster.
 
-In: `features`, `labels` through a named session. Out: `candidate_model` a training month. Timing:
-trained on sessions up to the month's last, used from the next.
+In: `features`, `labels`, `universe` of the sessions before a month. Out: `candidate_model` and
+`feature_reference`, one partition a month. Timing: the month is the one the model may trade in; it
+is trained when the last session before it has closed.
 """

@@ -16,10 +16,10 @@ from tradegraph_dagster.domain.datasets.schema import Dataset, SplitPlan
 
 CANDIDATE_MODEL = FrameSchema(
     name="candidate_model",
-    doc="The model trained at the end of a month, one row.",
+    doc="The model trained to trade in a month, on the sessions before it; one row.",
     key=("month",),
     columns={
-        "month": Column(pl.Date, "first day of the training month"),
+        "month": Column(pl.Date, "first day of the month it is trained for"),
         "model_version": Column(pl.String, "version in the registry"),
         "artifact_sha256": Column(pl.String, "hash of the model file"),
         "kind": Column(pl.String, "entry of the model catalogue"),
@@ -41,7 +41,7 @@ EVALUATION = FrameSchema(
     doc="Out-of-sample IC by session of the month's candidate and of the champion it would follow.",
     key=("month", "role", "session"),
     columns={
-        "month": Column(pl.Date, "first day of the training month"),
+        "month": Column(pl.Date, "first day of the month it is trained for"),
         "role": Column(pl.String, "candidate or champion"),
         "session": Column(pl.Date, "session of the forecast"),
         "model_version": Column(pl.String, "version in the registry"),
@@ -56,7 +56,7 @@ FEATURE_REFERENCE = FrameSchema(
     doc="What the month's model learned from: deciles of each feature, and of its test scores.",
     key=("month", "kind", "name", "bin"),
     columns={
-        "month": Column(pl.Date, "first day of the training month"),
+        "month": Column(pl.Date, "first day of the month it is trained for"),
         "kind": Column(pl.String, "feature or score"),
         "name": Column(pl.String, "feature name; empty for the score"),
         "bin": Column(pl.Int32, "0 upwards by value; -1 holds the missing values"),
@@ -108,7 +108,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """What is trained at the end of a month, and how.
+    """What is trained for a month, and how.
 
     Attributes:
         kind: Entry of the model catalogue.

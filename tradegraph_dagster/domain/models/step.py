@@ -15,7 +15,6 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-import tradegraph_dagster.domain.features.sets as feature_sets
 import tradegraph_dagster.domain.models.kinds as model_kinds
 from tradegraph_dagster.domain.core.catalogue import load_entry
 from tradegraph_dagster.domain.core.errors import TrainingRefused
@@ -24,6 +23,7 @@ from tradegraph_dagster.domain.datasets.assemble import standardise_label
 from tradegraph_dagster.domain.datasets.schema import LABELS, Dataset, Split
 from tradegraph_dagster.domain.datasets.splits import window_to_split
 from tradegraph_dagster.domain.datasets.step import load_dataset
+from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.schema import FEATURES, FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.candidate import (
@@ -67,14 +67,14 @@ class _Fitted(NamedTuple):
 def train_month(
     ws: Workspace, *, month: date, plan: TrainingPlan, registry: ModelRegistry, scratch: Path
 ) -> Written:
-    """Train the candidate of a month and write its CANDIDATE_MODEL and FEATURE_REFERENCE rows.
+    """Train the candidate for a month and write its CANDIDATE_MODEL and FEATURE_REFERENCE rows.
 
-    Timing: reads nothing after the month's last session. A rerun on the same lake gives the same
+    Timing: reads nothing after the last session before the month. A rerun on the same lake gives the same
     file hash and version.
 
     Args:
         ws: Market and lake.
-        month: First day of the training month.
+        month: First day of the month to train for.
         plan: What to train.
         registry: Where the model file goes.
         scratch: Existing folder for the file until it is registered.
@@ -84,7 +84,7 @@ def train_month(
         ConfigError: An unknown model kind, feature set or parameter.
     """
     logger.info("train_month start month=%s kind=%s", month, plan.kind)
-    kind, feature_set = _load_kind(plan.kind), resolve_feature_set(plan.feature_set)
+    kind, feature_set = _load_kind(plan.kind), load_feature_set(plan.feature_set)
     window = training_window(ws.calendar, month, plan.split, first=ws.first_session)
     usable = materialised(window, learnable_sessions(ws), month)
     split = window_to_split(usable, plan.split)
@@ -113,12 +113,6 @@ def load_version(registry: ModelRegistry, version: str) -> tuple[Forecaster, Mod
     """
     path, model = registry.fetch(version)
     return _load_kind(model.kind).load(path), model
-
-
-def resolve_feature_set(name: str) -> FeatureSet:
-    """The feature set of a catalogue entry."""
-    entry: FeatureSet = load_entry(feature_sets, name, "FEATURE_SET")
-    return entry
 
 
 def learnable_sessions(ws: Workspace) -> frozenset[date]:
@@ -188,7 +182,7 @@ def _write(
     row = candidate_row(
         month, model, split, fingerprint=fitted.fingerprint, train_rows=len(train.y)
     )
-    facts = {
+    facts: dict[str, float | int | str] = {
         "model_version": model.version,
         "artifact_sha256": model.artifact_sha256,
         "trained_through": model.trained_through.isoformat(),

@@ -1,7 +1,7 @@
 """Which sessions a training month may learn from: the one place that says what a month means.
 
-The partition of month M is the model trained when M's last session has closed. It is effective from
-the session after.
+The partition of month M is the model that may trade in M: it is trained when the last session before
+M has closed, and is effective from M's first session.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ MAX_MISSING_FRAC = 0.10
 
 
 def last_training_session(calendar: SessionCalendar, month: date) -> date:
-    """The last session whose data the model of `month` may see.
+    """The last session whose data the model of `month` may see: the last one before the month.
 
     Raises:
         ConfigError: `month` is not the first day of a month.
-        MissingSession: The calendar knows no session of the month.
+        MissingSession: The calendar knows no session before it.
     """
     if month.day != 1:
         raise ConfigError(f"expected the first day of a month, found {month}")
-    next_month = (month + timedelta(days=32)).replace(day=1)
-    sessions = calendar.between(month, next_month - timedelta(days=1))
-    if not sessions:
+    before = calendar.between(date.min, month - timedelta(days=1))
+    if not before:
         raise MissingSession(
-            f"calendar {calendar.name} knows no session of the month",
+            f"calendar {calendar.name} knows no session before the month",
             table=CANDIDATE_MODEL.name,
             session=month,
         )
-    return sessions[-1]
+    return before[-1]
 
 
 def effective_session(calendar: SessionCalendar, month: date) -> date:
@@ -45,7 +44,7 @@ def effective_session(calendar: SessionCalendar, month: date) -> date:
 def training_window(
     calendar: SessionCalendar, month: date, plan: SplitPlan, *, first: date
 ) -> tuple[date, ...]:
-    """Sessions whose labels read no close after the month's last session.
+    """Sessions whose labels read no close after the last training session.
 
     As many as `plan` can use, with its two purges, and none before `first`. The label of t reads
     the closes of t+1 and t+h+1.

@@ -15,9 +15,13 @@ DRIFT_REPORT = FrameSchema(
     key=("session", "kind", "name"),
     columns={
         "session": Column(pl.Date, "trading date"),
-        "kind": Column(pl.String, "feature, score or rank_ic"),
+        "kind": Column(pl.String, "feature, score, rank_ic or overall"),
         "name": Column(pl.String, "feature name, or empty"),
-        "value": Column(pl.Float64, "population stability index, or mean RankIC", nullable=True),
+        "value": Column(
+            pl.Float64,
+            "population stability index, mean RankIC, or overall the share of red features",
+            nullable=True,
+        ),
         "level": Column(pl.String, "green, yellow or red"),
     },
 )
@@ -32,14 +36,17 @@ class DriftPolicy:
         yellow_psi: Index from which a feature is watched.
         red_psi: Index from which it counts as drifting.
         red_share: Share of drifting features that makes the report red.
+        min_names: Names a cross-section needs for its realised RankIC.
     """
 
     window_sessions: int = 20
     yellow_psi: float = 0.10
     red_psi: float = 0.25
     red_share: float = 0.5
+    min_names: int = 10
 
     def __post_init__(self) -> None:
         require(self.window_sessions >= 1, "window_sessions", self.window_sessions, ">= 1")
         require(0 < self.yellow_psi <= self.red_psi, "yellow_psi", self.yellow_psi, "0 < x <= red")
         require(0 < self.red_share <= 1, "red_share", self.red_share, "0 < x <= 1")
+        require(self.min_names >= 2, "min_names", self.min_names, ">= 2")

@@ -4,7 +4,7 @@ Money is summed as Decimal and becomes a float only in the finished row, so that
 
     pnl = change of equity - deposits = realised + change of unrealised - fees + dividends
 
-holds to the last digit before that.
+holds before that, to the digits that the previous equity was stored with.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import polars as pl
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.core.money import ZERO, to_decimal
 from tradegraph_dagster.domain.orders.schema import Book, Booking
+from tradegraph_dagster.domain.orders.valuation import FLOW_KINDS
 from tradegraph_dagster.domain.performance.schema import (
     DAILY_PNL,
     Benchmark,
@@ -26,9 +27,6 @@ from tradegraph_dagster.domain.performance.schema import (
 )
 
 DIVIDEND = "dividend"
-
-# Money or shares that come from outside or leave: never profit, never loss.
-FLOW_KINDS = frozenset({"deposit", "withdrawal"})
 
 
 def activity_to_pnl(
@@ -56,7 +54,8 @@ def activity_to_pnl(
     base = to_decimal(history.previous) + flows
     pnl = equity - base
     notional = sum((fill.quantity_shares * fill.price for fill in activity.fills), ZERO)
-    peak = max(to_decimal(history.peak), equity)
+    exposure = [abs(value) for value in values.values()]
+    peak = max(to_decimal(history.peak) + flows, equity)
     row = {
         "session": activity.session,
         "equity": equity,
@@ -70,8 +69,8 @@ def activity_to_pnl(
         "traded_notional": notional,
         "turnover_frac": _ratio(notional, base),
         "benchmark_return_frac": benchmark.return_frac,
-        "gross_exposure_frac": _ratio(market_value, equity),
-        "largest_position_frac": _ratio(max(values.values(), default=ZERO), equity),
+        "gross_exposure_frac": _ratio(sum(exposure, ZERO), equity),
+        "largest_position_frac": _ratio(max(exposure, default=ZERO), equity),
         "drawdown_frac": _ratio(peak - equity, peak),
         "positions": len(values),
     }
@@ -79,6 +78,19 @@ def activity_to_pnl(
         name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()
     }
     return conform_frame(pl.DataFrame([floats]), DAILY_PNL)
+
+
+def rows_to_history(rows: pl.DataFrame) -> EquityHistory:
+    """What the next session's row must know of DAILY_PNL rows, all from the first on, sorted.
+
+    Money from outside moves the peak with it: a withdrawal is no drawdown, a deposit no recovery.
+    """
+    previous = peak = 0.0
+    for equity, pnl in rows.select("equity", "pnl").iter_rows():
+        flow = round(equity - previous - pnl, 2)
+        peak = max(peak + flow, equity)
+        previous = equity
+    return EquityHistory(previous, peak)
 
 
 def market_values(book: Book, prices: Mapping[str, float]) -> dict[str, Decimal]:

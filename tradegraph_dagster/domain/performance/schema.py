@@ -38,7 +38,9 @@ DAILY_PNL = FrameSchema(
         ),
         "gross_exposure_frac": Column(pl.Float64, "market value over equity", "fraction"),
         "largest_position_frac": Column(pl.Float64, "largest position over equity", "fraction"),
-        "drawdown_frac": Column(pl.Float64, "1 - equity over its peak, >= 0", "fraction"),
+        "drawdown_frac": Column(
+            pl.Float64, "1 - equity over its peak, which moves with deposits", "fraction"
+        ),
         "positions": Column(pl.Int32, "names held", "names"),
     },
 )
@@ -51,7 +53,8 @@ class SessionActivity:
     Attributes:
         session: The session.
         book: Positions and cash after it.
-        book_before: The same before its first execution.
+        book_before: The same after the session before; its `session` is None if trading had
+            not begun.
         fills: Its fills only.
         bookings: Its bookings only.
     """
@@ -69,7 +72,8 @@ class EquityHistory:
 
     Attributes:
         previous: Equity at the previous close; 0 before the first session.
-        peak: Highest equity at any earlier close; 0 before the first session.
+        peak: Highest equity at any earlier close, moved by deposits since; 0 before the first
+            session.
     """
 
     previous: float = 0.0

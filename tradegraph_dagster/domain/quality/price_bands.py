@@ -32,12 +32,9 @@ def add_price_bands(bars: pl.DataFrame, instruments: pl.DataFrame, market: Marke
             publish it.
     """
     listed = instruments.select(*SESSION_SYMBOL, "listed_on")
-    reference = pl.col("reference_close")
-    rows = (
-        bars.filter(reference > 0, reference <= LARGEST_REFERENCE)
-        .join(listed, on=SESSION_SYMBOL)
-        .sort(SESSION_SYMBOL)
-    )
+    # Less than half a tick rounds to nothing.
+    usable = pl.col("reference_close").is_between(float(market.tick) / 2, LARGEST_REFERENCE)
+    rows = bars.filter(usable).join(listed, on=SESSION_SYMBOL).sort(SESSION_SYMBOL)
     bands = [
         _band(
             market,

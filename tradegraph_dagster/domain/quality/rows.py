@@ -58,15 +58,15 @@ def with_previous(
     )
 
 
+def worded(template: str, *names: str) -> pl.Expr:
+    """A template with the values of columns in place of its braces; null reads "missing"."""
+    values = (pl.col(name).cast(pl.String).fill_null("missing") for name in names)
+    return pl.format(template, *values)
+
+
 def shown(*names: str) -> pl.Expr:
     """Columns as the text of a finding, such as `raw_high 9.8, raw_low missing`."""
-    return pl.concat_str(
-        (
-            pl.format("{} {}", pl.lit(name), pl.col(name).cast(pl.String).fill_null("missing"))
-            for name in names
-        ),
-        separator=", ",
-    )
+    return worded(", ".join(f"{name} {{}}" for name in names), *names)
 
 
 def to_findings(

@@ -101,7 +101,8 @@ def validate_sessions(ws: Workspace, sessions: Sequence[date], policy: QualityPo
 
     Returns:
         What was written. Sessions that do not pass are withheld with QualityBlocked, which names
-        the findings; everything downstream of them waits.
+        the findings; everything downstream of them waits. A session that passed before and is now
+        blocked is withdrawn, so that nothing can read what no longer holds.
     """
     ready, withheld = split_ready(
         ws.store,
@@ -118,12 +119,11 @@ def validate_sessions(ws: Workspace, sessions: Sequence[date], policy: QualityPo
     )
     written = write_sessions(ws.store, VALIDATED_BARS, conform_frame(kept, VALIDATED_BARS), passed)
     counts = _count_by_session(findings)
-    stored = ws.store.partitions(VALIDATED_BARS.name)
     blocked: dict[date, TradeGraphError] = {
-        day: _blocked(day, verdict, is_stored=day in stored)
-        for day, verdict in verdicts.items()
-        if not verdict.passed
+        day: _blocked(day, verdict) for day, verdict in verdicts.items() if not verdict.passed
     }
+    for day in blocked:
+        ws.store.remove(VALIDATED_BARS.name, day)
     return StepReport(
         tuple(_with_facts(one, verdicts[one.partition], counts) for one in written),
         {**withheld, **blocked},
@@ -164,14 +164,13 @@ def _with_facts(
     return replace(written, facts=facts)
 
 
-def _blocked(session: date, verdict: Verdict, *, is_stored: bool) -> QualityBlocked:
+def _blocked(session: date, verdict: Verdict) -> QualityBlocked:
     shown = "; ".join(_describe(finding) for finding in verdict.blocked_by[:FINDINGS_SHOWN])
     more = len(verdict.blocked_by) - FINDINGS_SHOWN
-    old = " An older validated version of the session is still stored." if is_stored else ""
     symbols = [one.symbol for one in verdict.blocked_by if one.symbol != WHOLE_SESSION]
     return QualityBlocked(
         f"{shown}{f'; and {more} more' if more > 0 else ''}. Downstream does not run: correct or "
-        f"replace the source's rows, ingest the session again, then run the gates again.{old}",
+        f"replace the source's rows, ingest the session again, then run the gates again.",
         table=VALIDATED_BARS.name,
         session=session,
         symbol=symbols[0] if symbols else None,

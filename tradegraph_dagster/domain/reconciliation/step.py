@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
@@ -122,6 +123,6 @@ def _recent_actions(ws: Workspace, session: date) -> pl.DataFrame:
     return ws.store.read(CORPORATE_ACTIONS, [day for day in window if day in present])
 
 
-def _count_kinds(breaks: pl.DataFrame) -> dict[str, float | int | str]:
+def _count_kinds(breaks: pl.DataFrame) -> Mapping[str, float | int | str]:
     kinds: list[str] = breaks["kind"].to_list()
     return {"breaks": len(kinds)} | {kind: kinds.count(kind) for kind in sorted(set(kinds))}

@@ -11,10 +11,10 @@ from tradegraph_dagster.domain.core.frames import Column, FrameSchema
 
 CHAMPION = FrameSchema(
     name="champion",
-    doc="Who trades from the session after the month, and why; one row.",
+    doc="Who trades from the month's first session, and why; one row.",
     key=("month",),
     columns={
-        "month": Column(pl.Date, "first day of the training month"),
+        "month": Column(pl.Date, "first day of the month it trades in"),
         "effective_from": Column(pl.Date, "first session it forecasts"),
         "model_version": Column(pl.String, "the champion; null while there is none", nullable=True),
         "candidate_version": Column(pl.String, "the month's candidate"),

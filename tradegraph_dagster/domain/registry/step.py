@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import date
+from typing import Any
 
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import FeatureMismatch, MissingSession, TrainingRefused
+from tradegraph_dagster.domain.core.errors import FeatureMismatch, MissingSession
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.datasets.schema import Dataset
 from tradegraph_dagster.domain.datasets.step import load_dataset
+from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.candidate import dataset_to_labels, dataset_to_scores
 from tradegraph_dagster.domain.models.ic import mean_with_error, session_ics
@@ -26,7 +28,6 @@ from tradegraph_dagster.domain.models.schema import (
 from tradegraph_dagster.domain.models.step import (
     learnable_sessions,
     load_version,
-    resolve_feature_set,
 )
 from tradegraph_dagster.domain.models.window import effective_session, last_training_session
 from tradegraph_dagster.domain.registry.history import champion_as_of, champion_history
@@ -84,14 +85,14 @@ def promote_month(
     registry: ModelRegistry,
     blocked: str | None = None,
 ) -> Written:
-    """Decide who trades from the session after the month's last, write it, and move the alias.
+    """Decide who trades from the month's first session, write it, and move the alias.
 
     A candidate that is not promoted leaves the champion before it in place, or nobody. The alias
     follows the newest month of the table, also when an older one is decided again.
 
     Args:
         ws: Market and lake.
-        month: First day of the training month.
+        month: First day of the month to decide for.
         policy: What a candidate must show.
         registry: Where the alias is.
         blocked: Why no candidate may be promoted now.
@@ -128,4 +129,90 @@ def promote_month(
     return Written(month, row.height, fingerprint, facts)
 
 
-def _candidate_row(ws: Workspace, month: date) -> dict[str, object]: ...
+def _candidate_row(ws: Workspace, month: date) -> dict[str, Any]:
+    return _read_month(ws, CANDIDATE_MODEL, month).row(0, named=True)
+
+
+def _read_month(ws: Workspace, schema: FrameSchema, month: date) -> pl.DataFrame:
+    if month not in ws.store.partitions(schema.name):
+        raise MissingSession(
+            "the month has not been made yet; materialise it first",
+            table=schema.name,
+            session=month,
+        )
+    return ws.store.read(schema, [month])
+
+
+def _incumbent(ws: Workspace, month: date) -> str | None:
+    # As of the last session before the month: its own decision is effective only after that.
+    return champion_as_of(ws, last_training_session(ws.calendar, month))
+
+
+def _can_compete(registry: ModelRegistry, incumbent: str | None, candidate: ModelVersion) -> bool:
+    if incumbent is None:
+        return False
+    _, model = registry.fetch(incumbent)
+    return model.feature_set_version == candidate.feature_set_version
+
+
+def _test_rows(ws: Workspace, candidate: dict[str, Any], plan: TrainingPlan) -> Dataset:
+    feature_set = load_feature_set(plan.feature_set)
+    if feature_set.version != candidate["feature_set_version"]:
+        raise FeatureMismatch(
+            f"expected features {candidate['feature_set_version']} of the candidate, found "
+            f"{feature_set.version}; train the month again",
+            table=EVALUATION.name,
+            session=candidate["month"],
+        )
+    learnable = learnable_sessions(ws)
+    block = ws.calendar.between(candidate["test_first"], candidate["test_last"])
+    return load_dataset(ws, feature_set, tuple(day for day in block if day in learnable))
+
+
+def _unseen_ics(
+    forecaster: Forecaster, model: ModelVersion, dataset: Dataset, *, min_names: int
+) -> pl.DataFrame:
+    scores = dataset_to_scores(dataset, forecaster.predict(dataset.x))
+    unseen = scores.filter(pl.col("session") > model.trained_through)
+    return session_ics(unseen, dataset_to_labels(dataset), min_names=min_names)
+
+
+def _label_overlap(ws: Workspace, candidate: dict[str, Any]) -> int:
+    # The label of the last valid session reads closes through trained_through, h+1 sessions later;
+    # labels of h sessions overlap in h-1 lags.
+    seen = ws.calendar.between(candidate["valid_last"], candidate["trained_through"])
+    return max(len(seen) - 3, 0)
+
+
+def _means(rows: pl.DataFrame) -> dict[str, float | int | str]:
+    facts: dict[str, float | int | str] = {}
+    for role in (CANDIDATE, CHAMPION_ROLE):
+        part = rows.filter(pl.col("role") == role)
+        mean, error, sessions = mean_with_error(part["rank_ic"])
+        facts[f"{role}_sessions"] = sessions
+        if mean is not None:
+            facts[f"{role}_rank_ic"] = mean
+        if error is not None:
+            facts[f"{role}_rank_ic_se"] = error
+    return facts
+
+
+def _champion_row(
+    ws: Workspace,
+    month: date,
+    candidate: str,
+    champion: str | None,
+    verdict: PromotionVerdict,
+) -> pl.DataFrame:
+    row = {
+        "month": month,
+        "effective_from": effective_session(ws.calendar, month),
+        "model_version": champion,
+        "candidate_version": candidate,
+        "is_promoted": verdict.is_promoted,
+        "candidate_rank_ic": verdict.candidate_rank_ic,
+        "candidate_rank_ic_se": verdict.candidate_rank_ic_se,
+        "champion_rank_ic": verdict.champion_rank_ic,
+        "reason": verdict.reason,
+    }
+    return conform_frame(pl.DataFrame([row], schema=CHAMPION.dtypes), CHAMPION)

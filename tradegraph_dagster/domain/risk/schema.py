@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
 
 RISK_DECISION = FrameSchema(
@@ -60,13 +62,14 @@ class RiskContext:
     """What rules may look at.
 
     Attributes:
-        session: Session of the orders.
-        equity: Cash plus positions at reference prices.
+        session: Session of the orders, t+1.
+        equity: Cash, positions at reference prices, and dividends due in the session.
         cash: Cash that can buy.
         kill_switch_engaged: True also when the switch cannot be read.
-        peak_equity: Highest equity at any close so far.
-        previous_equity: Equity at the last close.
-        fee_frac: Conservative round-up of the buy fee as a fraction of notional.
+        peak_equity: Highest equity at any close so far, deposits since added.
+        previous_equity: Equity at the close of t-1 plus deposits of t: what `equity`, which stands
+            at the close of t, has gained or lost since.
+        fee_frac: Conservative round-up of an order's fee as a fraction of notional.
     """
 
     session: date
@@ -78,6 +81,13 @@ class RiskContext:
     fee_frac: Decimal
 
 
+class RuleScope(StrEnum):
+    """What a rule looks at: each line by itself, or all of them together."""
+
+    LINE = "line"
+    BOOK = "book"
+
+
 @dataclass(frozen=True)
 class RiskRule:
     """One entry of the rule catalogue.
@@ -87,8 +97,11 @@ class RiskRule:
         doc: What it does, shown in decisions and docs.
         defaults: Limits and their strict defaults; others are refused. A value outside
             `hard_caps` is refused whatever the configuration says.
-        apply: (lines, context, limits) -> lines. Never raises exposure, changes nothing when
-            applied twice, and gives a reason on every line it changes.
+        apply: (lines, context, limits) -> lines. Moves `approved_shares` towards `held_shares`
+            only, changes nothing when applied twice, and gives a reason on every line it changes.
+            Numbers among the limits are Decimal.
+        hard_caps: Lowest and highest value of each number, both allowed.
+        scope: Rules over single lines run before rules over the whole book.
     """
 
     name: str
@@ -96,6 +109,45 @@ class RiskRule:
     defaults: Mapping[str, Any]
     apply: Callable[[tuple[Line, ...], RiskContext, Mapping[str, Any]], tuple[Line, ...]]
     hard_caps: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    scope: RuleScope = RuleScope.LINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPolicy:
+    """How weights become orders.
+
+    Attributes:
+        min_trade_frac: A change smaller than this share of equity is not traded, unless the name
+            leaves the portfolio.
+        cash_buffer_frac: Share of equity that is never allotted; it pays fees and price gaps.
+    """
+
+    min_trade_frac: float = 0.005
+    cash_buffer_frac: float = 0.01
+
+    def __post_init__(self) -> None:
+        require(0 <= self.min_trade_frac <= 0.2, "min_trade_frac", self.min_trade_frac, "0 to 0.2")
+        require(
+            0 <= self.cash_buffer_frac <= 0.5, "cash_buffer_frac", self.cash_buffer_frac, "0 to 0.5"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Shares held ahead of a session, ex-right, and how many of them may be sold in it."""
+
+    shares: int
+    sellable: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionIdentity:
+    """Whose decision it is, and the hash of everything it was computed from."""
+
+    decision_id: str
+    market: str
+    strategy: str
+    inputs_fingerprint: str
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,11 @@ from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.core.money import round_half_up, to_decimal
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.markets.catalogue import (
+    example_symbols,
+    load_market,
+    market_names,
+)
 from tradegraph_dagster.domain.markets.schema import Listing
 from tradegraph_dagster.domain.quality.gates.price_limits import ALWAYS_ALLOWED_FRAC, GATE
 from tradegraph_dagster.domain.quality.price_bands import add_price_bands
@@ -102,19 +108,25 @@ def test_an_ex_date_leaves_two_cents_for_the_announced_formula() -> None:
     assert GATE.find(GateInput(bars, make_instruments(bars), DAYS[1:], MARKET)).height == 2
 
 
-@pytest.mark.parametrize("reference", [None, float("nan"), float("inf"), -1.0, 1e30])
+@pytest.mark.parametrize("reference", [None, float("nan"), float("inf"), -1.0, 0.004, 1e30])
 def test_without_a_usable_reference_there_is_no_limit(reference: float | None) -> None:
     bars = damage(limit_bars([10.0], [12.0], is_st=False), DAYS[1], "S00000")
     bars = bars.with_columns(reference_close=pl.lit(reference, pl.Float64))
     assert GATE.find(GateInput(bars, make_instruments(bars), DAYS[1:], MARKET)).is_empty()
 
 
-def test_no_limit_is_as_narrow_as_the_move_that_is_always_allowed() -> None:
-    listing = Listing("S", date(2020, 1, 1), is_st=True)
-    for cents in range(1, 2_000):
-        reference = Decimal(cents) / 100
-        band = MARKET.price_band(listing, reference, DAYS[1], sessions_listed=900)
-        assert band is not None
-        room = min(band.upper - reference, reference - min(band.lower, reference))
-        is_floored = band.lower >= reference
-        assert is_floored or room > reference * to_decimal(ALWAYS_ALLOWED_FRAC)
+@pytest.mark.parametrize("name", market_names())
+def test_no_limit_is_as_narrow_as_the_move_that_is_always_allowed(name: str) -> None:
+    market = load_market(name)
+    sessions = [day for day in market.calendar.sessions if day >= date(2021, 1, 1)][::400]
+    for symbol, session, is_st in product(example_symbols(name), sessions, (False, True)):
+        listing = Listing(symbol, date(2010, 1, 4), is_st)
+        for cents in (*range(1, 120), 999, 1_005, 99_999):
+            reference = Decimal(cents) / 100
+            band = market.price_band(listing, reference, session, sessions_listed=900)
+            if band is None:
+                continue
+            is_floored = band.lower >= reference
+            room = band.upper - reference
+            room = room if is_floored else min(room, reference - band.lower)
+            assert room > reference * to_decimal(ALWAYS_ALLOWED_FRAC)

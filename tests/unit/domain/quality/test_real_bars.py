@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, time
-from decimal import Decimal
+from datetime import date
 from functools import cache
 from pathlib import Path
 
 import polars as pl
 
-from tests.support.plain_market import PlainMarket, make_instruments
+from tests.support.plain_market import make_instruments
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
-from tradegraph_dagster.domain.core.money import round_half_up
-from tradegraph_dagster.domain.core.sessions import SessionCalendar
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
-from tradegraph_dagster.domain.markets.schema import Listing, PriceBand
+from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.quality.schema import GateInput
 from tradegraph_dagster.domain.quality.step import load_gates
 from tradegraph_dagster.domain.quality.verdict import bars_to_findings
 
 PRICES = ("open", "high", "low", "close")
-
-
-class MainlandMarket(PlainMarket):
-    """Percentages by board as they were from 2020 to 2025."""
-
-    def price_band(
-        self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
-    ) -> PriceBand | None:
-        if sessions_listed <= 5:
-            return None
-        is_wide = listing.symbol.startswith("68") or (
-            listing.symbol.startswith("30") and session >= date(2020, 8, 24)
-        )
-        percent = 20 if is_wide else 5 if listing.is_st else 10
-        return PriceBand(
-            lower=round_half_up(reference * (100 - percent) / 100),
-            upper=round_half_up(reference * (100 + percent) / 100),
-        )
+# Names with a bar by then were listed long before the data begin.
+OLD = date(2020, 1, 10)
 
 
 @cache
@@ -60,17 +41,22 @@ def real_bars(folder: Path) -> pl.DataFrame:
         share_factor=1.0,
         is_suspended=~traded,
         is_st=pl.col("isST") == 1,
-        sessions_listed=pl.when(first <= pl.date(2020, 1, 10)).then(age + 500).otherwise(age),
+        sessions_listed=pl.when(first <= OLD).then(age + 500).otherwise(age),
     )
     return conform_frame(bars, ADJUSTED_BARS)
 
 
 def findings(bars: pl.DataFrame) -> pl.DataFrame:
     sessions = tuple(bars["session"].unique().sort())
-    calendar = SessionCalendar("XSHG", "Asia/Shanghai", sessions, time(9, 30), time(15))
-    instruments = make_instruments(bars, listed_on=date(2000, 1, 1))
-    market = MainlandMarket(calendar=calendar)
-    return bars_to_findings(GateInput(bars, instruments, sessions, market), load_gates())
+    first = pl.col("session").min().over("symbol")
+    listed_on = bars.select("session", "symbol", listed_on=pl.when(first > OLD).then(first))
+    instruments = (
+        make_instruments(bars, listed_on=date(2000, 1, 1))
+        .update(listed_on, on=SESSION_SYMBOL)
+        .sort(SESSION_SYMBOL)
+    )
+    asked = GateInput(bars, instruments, sessions, load_market("cn"))
+    return bars_to_findings(asked, load_gates())
 
 
 def test_five_clean_years_give_no_finding(shared_data: Path) -> None:

@@ -90,9 +90,7 @@ def compute_alpha158(fields: Mapping[str, np.ndarray]) -> np.ndarray:
     rounded = {name: np.asarray(values).astype(np.float32) for name, values in fields.items()}
     with np.errstate(all="ignore"):
         bar = _bar_shapes(rounded)
-        families = (
-            _close_windows(rounded) | _extreme_windows(rounded) | _volume_windows(rounded)
-        )
+        families = _close_windows(rounded) | _extreme_windows(rounded) | _volume_windows(rounded)
     blocks = [bar[name][np.newaxis] for name in BAR_SHAPES]
     blocks += [families[name] for name in ROLLING]
     return np.concatenate(blocks, axis=0, dtype=np.float32, casting="same_kind").T

@@ -64,8 +64,7 @@ class LightGbmForecaster:
         """Scores, float64 (rows,)."""
         if len(x) == 0:
             return np.empty(0)
-        scores: np.ndarray = self._booster.predict(x, num_threads=THREADS)
-        return scores
+        return np.asarray(self._booster.predict(x, num_threads=THREADS), dtype=np.float64)
 
 
 def fit(train: Dataset, valid: Dataset, params: Mapping[str, Any], seed: int) -> Forecaster:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
-from tradegraph_dagster.domain.quality.rows import judged_bars, listed_instruments, to_findings
+from tradegraph_dagster.domain.quality.rows import (
+    judged_bars,
+    listed_instruments,
+    to_findings,
+    worded,
+)
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     WHOLE_SESSION,
@@ -46,7 +51,7 @@ def _count(gate_input: GateInput, bars: pl.DataFrame, missing: pl.DataFrame) -> 
     for part in (listed, traded, gaps):
         counts = counts.join(part, on="session", how="left")
     return counts.with_columns(
-        pl.col("listed", "traded", "missing").fill_null(0), pl.col("names").fill_null("")
+        pl.col("listed", "traded", "missing").fill_null(0), pl.col("names").fill_null("none")
     )
 
 
@@ -56,12 +61,9 @@ def _block(holes: pl.DataFrame) -> pl.DataFrame:
         NAME,
         severity=Severity.BLOCK,
         expected=f"bars of at least {1 - MAX_MISSING_FRAC:.0%} of the listed, some of them traded",
-        found=pl.format(
+        found=worded(
             "{} of {} listed missing, {} traded; missing first: {}",
-            "missing",
-            "listed",
-            "traded",
-            pl.when(pl.col("names") == "").then(pl.lit("none")).otherwise("names"),
+            *("missing", "listed", "traded", "names"),
         ),
     )
 
@@ -72,7 +74,7 @@ def _warn(single: pl.DataFrame) -> pl.DataFrame:
         NAME,
         severity=Severity.WARN,
         expected="a bar, suspended or not",
-        found=pl.format("none; listed since {}", "listed_on"),
+        found=worded("none; listed since {}", "listed_on"),
     )
 
 

@@ -10,6 +10,7 @@ from tradegraph_dagster.domain.quality.rows import (
     to_findings,
     traded_bars,
     with_previous,
+    worded,
 )
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput, Severity
 
@@ -45,7 +46,7 @@ def find_breaches(gate_input: GateInput) -> pl.DataFrame:
         broken,
         NAME,
         severity=Severity.QUARANTINE,
-        expected=pl.format(
+        expected=worded(
             "{} to {} on a reference of {}", "lower_limit", "upper_limit", "reference_close"
         ),
         found=shown("raw_high", "raw_low", "raw_close"),

@@ -10,6 +10,7 @@ from tradegraph_dagster.domain.quality.rows import (
     to_findings,
     traded_bars,
     with_previous,
+    worded,
 )
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
@@ -57,7 +58,7 @@ def _warn(rows: pl.DataFrame) -> pl.DataFrame:
         NAME,
         severity=Severity.WARN,
         expected="other prices or volume than on the session before",
-        found=pl.format("the same again: {}", shown(*_PRICES, "volume")),
+        found=shown(*_PRICES, "volume"),
     )
 
 
@@ -67,7 +68,7 @@ def _block(sessions: pl.DataFrame) -> pl.DataFrame:
         NAME,
         severity=Severity.BLOCK,
         expected=f"at most {MAX_REPEATED_FRAC:.0%} of the bars repeated",
-        found=pl.format("{} of {} bars repeat the session before", "repeated", "rows"),
+        found=worded("{} of {} bars repeat the session before", "repeated", "rows"),
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from tradegraph_dagster.domain.quality.rows import RAW_VOLUME, shown, to_findings, traded_bars
+from tradegraph_dagster.domain.quality.rows import (
+    RAW_VOLUME,
+    shown,
+    to_findings,
+    traded_bars,
+    worded,
+)
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     WHOLE_SESSION,
@@ -48,7 +54,7 @@ def _quarantine(rows: pl.DataFrame) -> pl.DataFrame:
         rows,
         NAME,
         severity=Severity.QUARANTINE,
-        expected=pl.format("amount / volume between {} and {}", "raw_low", "raw_high"),
+        expected=worded("amount / volume between {} and {}", "raw_low", "raw_high"),
         found=shown("traded_price", "amount", "volume", "share_factor"),
     )
 
@@ -59,7 +65,7 @@ def _block(sessions: pl.DataFrame) -> pl.DataFrame:
         NAME,
         severity=Severity.BLOCK,
         expected=f"at most {MAX_FAILED_FRAC:.0%} of the rows outside their low and high",
-        found=pl.format("{} of {} rows outside: a wrong unit", "failed", "rows"),
+        found=worded("{} of {} rows outside: a wrong unit", "failed", "rows"),
     )
 
 

@@ -1,0 +1,109 @@
+"""Every feature set: named columns, no look-ahead, and its declared lookback is enough."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.support.alpha158_oracle import Fields, golden_fields, random_fields
+from tradegraph_dagster.domain.core.catalogue import entry_names
+from tradegraph_dagster.domain.core.frames import check_frame
+from tradegraph_dagster.domain.features import sets
+from tradegraph_dagster.domain.features.catalogue import load_feature_set
+from tradegraph_dagster.domain.features.schema import BAR_FIELDS, FeatureSet
+
+ROWS = 150
+
+
+@pytest.fixture(params=entry_names(sets))
+def feature_set(request: pytest.FixtureRequest) -> FeatureSet:
+    return load_feature_set(request.param)
+
+
+@pytest.fixture(params=[2, 5, 11], ids=lambda seed: f"seed{seed}")
+def fields(request: pytest.FixtureRequest) -> Fields:
+    return random_fields(request.param, rows=ROWS)
+
+
+def cut(fields: Fields, rows: slice) -> Fields:
+    return {name: values[rows] for name, values in fields.items()}
+
+
+def test_entry_is_named_by_its_file(request: pytest.FixtureRequest) -> None:
+    for name in entry_names(sets):
+        assert load_feature_set(name).name == name
+
+
+def test_names_are_lower_case_and_have_formulas(feature_set: FeatureSet) -> None:
+    assert feature_set.definitions
+    assert all(name.isidentifier() and name == name.lower() for name in feature_set.definitions)
+    assert all(formula.strip() for formula in feature_set.definitions.values())
+    assert not {"session", "symbol"} & set(feature_set.definitions)
+
+
+def test_shape_and_type(feature_set: FeatureSet, fields: Fields) -> None:
+    computed = feature_set.compute(fields)
+    assert computed.shape == (ROWS, len(feature_set.definitions))
+    assert computed.dtype == np.float32
+
+
+def test_result_fits_the_table(feature_set: FeatureSet) -> None:
+    columns = feature_set.compute(golden_fields())
+    frame = pl.DataFrame(
+        {"session": pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 3, 20), eager=True)}
+    ).with_columns(
+        pl.lit("600000.SH").alias("symbol"),
+        *(
+            pl.Series(name, column)
+            for name, column in zip(feature_set.definitions, columns.T, strict=True)
+        ),
+    )
+    check_frame(frame, feature_set.schema)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_short_histories_are_computed(feature_set: FeatureSet, rows: int) -> None:
+    computed = feature_set.compute(cut(golden_fields(), slice(rows)))
+    assert computed.shape == (rows, len(feature_set.definitions))
+
+
+def test_an_instrument_without_any_trade_has_no_number(feature_set: FeatureSet) -> None:
+    computed = feature_set.compute({name: np.full(70, np.nan) for name in BAR_FIELDS})
+    assert not np.isinf(computed).any()
+
+
+def test_clean_bars_give_finite_values_after_the_lookback(feature_set: FeatureSet) -> None:
+    rng = np.random.default_rng(7)
+    close = 10 * np.exp(np.cumsum(rng.normal(0, 0.02, ROWS)))
+    clean = {
+        "open": close * 1.001,
+        "high": close * 1.01,
+        "low": close * 0.99,
+        "close": close,
+        "volume": rng.integers(1_000, 9_000, ROWS) * 100.0,
+        "vwap": close * 1.0005,
+    }
+    assert np.isfinite(feature_set.compute(clean)[feature_set.lookback :]).all()
+
+
+def test_repeats_bit_for_bit_and_leaves_its_input_alone(
+    feature_set: FeatureSet, fields: Fields
+) -> None:
+    kept = {name: values.copy() for name, values in fields.items()}
+    first = feature_set.compute(fields)
+    assert feature_set.compute(fields).tobytes() == first.tobytes()
+    assert all(fields[name].tobytes() == kept[name].tobytes() for name in kept)
+
+
+def test_row_reads_nothing_later(feature_set: FeatureSet, fields: Fields) -> None:
+    whole = feature_set.compute(fields)
+    for end in (1, 40, 61, 99, ROWS - 1):
+        assert feature_set.compute(cut(fields, slice(end))).tobytes() == whole[:end].tobytes()
+
+
+def test_declared_lookback_is_enough(feature_set: FeatureSet, fields: Fields) -> None:
+    whole = feature_set.compute(fields)
+    for t in range(feature_set.lookback, ROWS, 7):
+        tail = feature_set.compute(cut(fields, slice(t - feature_set.lookback, t + 1)))
+        assert tail[-1].tobytes() == whole[t].tobytes(), t

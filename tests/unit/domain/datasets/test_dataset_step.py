@@ -1,0 +1,90 @@
+"""Labels wait for their future; a dataset is read back as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.support.make_bars import make_adjusted_bars
+from tests.support.plain_market import PlainMarket, weekday_calendar
+from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
+from tradegraph_dagster.domain.core.errors import MissingSession, SchemaError
+from tradegraph_dagster.domain.core.frame_store import write_sessions
+from tradegraph_dagster.domain.core.frames import conform_frame
+from tradegraph_dagster.domain.datasets import step
+from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.datasets.step import label_sessions, load_dataset
+from tradegraph_dagster.domain.features.catalogue import load_feature_set
+from tradegraph_dagster.domain.features.step import compute_features
+from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
+from tradegraph_dagster.domain.universe.schema import UNIVERSE
+
+ALPHA158 = load_feature_set("alpha158")
+MARKET = PlainMarket(calendar=weekday_calendar(40))
+DAYS = MARKET.calendar.sessions
+SYMBOLS = ("000001.SZ", "300750.SZ", "600000.SH")
+
+
+@pytest.fixture
+def ws() -> Workspace:
+    store = MemoryFrameStore()
+    bars = make_adjusted_bars(DAYS[:20], SYMBOLS)
+    write_sessions(store, VALIDATED_BARS, bars, [*DAYS[:10], *DAYS[11:20]])
+    universe = bars.with_columns(is_member=pl.col("symbol") != SYMBOLS[1], mean_amount=pl.lit(1.0))
+    write_sessions(store, UNIVERSE, conform_frame(universe, UNIVERSE), DAYS[:20])
+    return Workspace(MARKET, store, DAYS[0])
+
+
+def test_label_waits_for_every_session_up_to_its_exit(ws: Workspace) -> None:
+    report = label_sessions(ws, DAYS[:22], horizon=1)
+    made = [one.partition for one in report.written]
+    assert made == [*DAYS[:8], *DAYS[11:18]]
+    assert set(report.withheld) == {*DAYS[8:11], *DAYS[18:22]}
+    assert all(isinstance(error, MissingSession) for error in report.withheld.values())
+    assert report.written[0].facts == {"labelled": 3, "not_tradable": 0}
+
+
+def test_session_beyond_the_calendar_is_withheld_and_the_others_are_not(ws: Workspace) -> None:
+    report = label_sessions(ws, [DAYS[0], DAYS[-1]], horizon=1)
+    assert [one.partition for one in report.written] == [DAYS[0]]
+    assert list(report.withheld) == [DAYS[-1]]
+
+
+def test_chunks_write_the_same_labels(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    label_sessions(ws, DAYS[:8], horizon=1)
+    whole = [ws.store.fingerprint(LABELS.name, day) for day in DAYS[:8]]
+    monkeypatch.setattr(step, "CHUNK_SESSIONS", 3)
+    label_sessions(ws, DAYS[:8], horizon=1)
+    assert [ws.store.fingerprint(LABELS.name, day) for day in DAYS[:8]] == whole
+
+
+def test_dataset_holds_members_of_the_sessions(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute_features(ws, ALPHA158, DAYS[:6])
+    label_sessions(ws, DAYS[:6], horizon=1)
+    whole = load_dataset(ws, ALPHA158, DAYS[1:6])
+    assert whole.x.shape == (10, 158)
+    assert set(whole.symbols.tolist()) == {SYMBOLS[0], SYMBOLS[2]}
+    assert np.isfinite(whole.y).all()
+    monkeypatch.setattr(step, "LOAD_SESSIONS", 2)
+    assert load_dataset(ws, ALPHA158, DAYS[1:6]).x.tobytes() == whole.x.tobytes()
+
+
+def test_dataset_needs_every_session(ws: Workspace) -> None:
+    compute_features(ws, ALPHA158, DAYS[:6])
+    label_sessions(ws, DAYS[:5], horizon=1)
+    with pytest.raises(MissingSession):
+        load_dataset(ws, ALPHA158, DAYS[:6])
+
+
+def test_parquet_features_of_another_set_are_refused(ws: Workspace) -> None:
+    other = replace(ALPHA158, definitions={"kmid": "(close - open) / open"})
+    compute_features(ws, ALPHA158, DAYS[:2])
+    label_sessions(ws, DAYS[:2], horizon=1)
+    with pytest.raises((SchemaError, pl.exceptions.PolarsError)):
+        load_dataset(ws, other, DAYS[:2])

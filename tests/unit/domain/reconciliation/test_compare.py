@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from tests.support.ledgers import NEXT_SESSION, SESSION, make_booking, make_fill, make_intent
+from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
+from tradegraph_dagster.domain.orders.schema import (
+    Book,
+    BrokerOrder,
+    BrokerStatement,
+    OrderRecord,
+    OrderStatus,
+    Position,
+)
+from tradegraph_dagster.domain.reconciliation.compare import actions_to_ratios, books_to_breaks
+from tradegraph_dagster.domain.reconciliation.schema import BrokerView, LedgerView
+
+FILL = make_fill("cn", quantity_shares=300)
+DEPOSIT = make_booking("cn")
+CASH = Decimal("996964.99")
+ACKED = BrokerOrder("tg1-a", "B1", OrderStatus.FILLED, 300, 300)
+
+
+def holding(shares: int, symbol: str = "600000.SH") -> Position:
+    return Position(symbol, shares, 0, Decimal("10.10"), Decimal(0))
+
+
+LEDGER = LedgerView(
+    Book(SESSION, {"600000.SH": holding(300)}, CASH, Decimal("5.01")),
+    [OrderRecord(make_intent("cn"), OrderStatus.FILLED, filled_shares=300)],
+    [FILL],
+    [DEPOSIT],
+)
+BROKER = BrokerView(
+    BrokerStatement(SESSION, {"600000.SH": 300}, CASH), {"tg1-a": ACKED}, [FILL], [DEPOSIT]
+)
+
+
+def statement(view: BrokerView, **changes: object) -> BrokerView:
+    return replace(view, statement=replace(view.statement, **changes))  # type: ignore[arg-type]
+
+
+def order_here(status: OrderStatus, filled: int = 0) -> LedgerView:
+    return replace(LEDGER, orders=[OrderRecord(make_intent("cn"), status, filled_shares=filled)])
+
+
+def order_there(view: BrokerView, status: OrderStatus, filled: int = 0) -> BrokerView:
+    return replace(view, orders={"tg1-a": replace(ACKED, status=status, filled_shares=filled)})
+
+
+def kinds(
+    ledger: LedgerView, broker: BrokerView, ratio: str | None = None
+) -> list[tuple[str, str, str]]:
+    ratios = {"600000.SH": (Decimal(ratio),)} if ratio else {}
+    frame = books_to_breaks(ledger, broker, ratios=ratios)
+    assert set(frame["session"]) <= {SESSION}
+    return list(frame.select("kind", "symbol", "reference").iter_rows())
+
+
+NO_FILLS = replace(LEDGER, fills=[])
+SILENT = replace(BROKER, fills=[], orders={"tg1-a": None})
+
+
+def test_equal_books_have_no_break() -> None:
+    frame = books_to_breaks(LEDGER, BROKER, ratios={"600000.SH": (Decimal(2),)})
+    assert frame.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("ledger", "broker", "expected"),
+    [
+        (NO_FILLS, BROKER, ("missing_fill", "600000.SH", "e1")),
+        (LEDGER, replace(BROKER, fills=[]), ("missing_fill", "600000.SH", "e1")),
+        (
+            LEDGER,
+            replace(BROKER, fills=[replace(FILL, fee=Decimal("5.02"))]),
+            ("missing_fill", "600000.SH", "e1"),
+        ),
+        (
+            LEDGER,
+            order_there(BROKER, OrderStatus.FILLED, 200),
+            ("missing_fill", "600000.SH", "tg1-a"),
+        ),
+        (replace(LEDGER, orders=[]), BROKER, ("orphan_order", "600000.SH", "tg1-a")),
+        (order_here(OrderStatus.INTENT), BROKER, ("orphan_order", "600000.SH", "tg1-a")),
+        (order_here(OrderStatus.DENIED), BROKER, ("orphan_order", "600000.SH", "tg1-a")),
+        (order_here(OrderStatus.UNKNOWN), BROKER, ("stale_order", "600000.SH", "tg1-a")),
+        (order_here(OrderStatus.PARTIAL, 200), BROKER, ("stale_order", "600000.SH", "tg1-a")),
+        (order_here(OrderStatus.CANCELED), SILENT, ("stale_order", "600000.SH", "tg1-a")),
+        (order_here(OrderStatus.SUBMITTING), SILENT, ("stale_order", "600000.SH", "tg1-a")),
+        (
+            order_here(OrderStatus.REJECTED),
+            order_there(BROKER, OrderStatus.ACKED),
+            ("stale_order", "600000.SH", "tg1-a"),
+        ),
+        (
+            LEDGER,
+            statement(BROKER, positions={"600000.SH": 300, "000001.SZ": 1}),
+            ("orphan_position", "000001.SZ", ""),
+        ),
+        (
+            LEDGER,
+            statement(BROKER, positions={"600000.SH": 299}),
+            ("qty_mismatch", "600000.SH", ""),
+        ),
+        (LEDGER, statement(BROKER, positions={}), ("qty_mismatch", "600000.SH", "")),
+        (
+            LEDGER,
+            statement(BROKER, cash=CASH + Decimal("0.011")),
+            ("cash_mismatch", "", ""),
+        ),
+        (replace(LEDGER, bookings=[]), BROKER, ("cash_mismatch", "", "b1")),
+        (
+            replace(LEDGER, bookings=[DEPOSIT, make_booking("cn", name="b2", symbol="600000.SH")]),
+            BROKER,
+            ("corp_action_suspect", "600000.SH", "b2"),
+        ),
+    ],
+)
+def test_a_difference_is_named(
+    ledger: LedgerView, broker: BrokerView, expected: tuple[str, str, str]
+) -> None:
+    assert expected in kinds(ledger, broker)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.ACKED, OrderStatus.PARTIAL])
+def test_an_order_that_is_full_is_not_stale_whatever_its_status(status: OrderStatus) -> None:
+    assert kinds(order_here(status, 300), BROKER) == []
+
+
+@pytest.mark.parametrize("status", [OrderStatus.INTENT, OrderStatus.DENIED, OrderStatus.REJECTED])
+def test_what_never_reached_the_broker_may_be_unknown_there(status: OrderStatus) -> None:
+    ledger = replace(order_here(status), fills=[])
+    found = kinds(ledger, SILENT)
+    assert found == ([("stale_order", "600000.SH", "tg1-a")] if not status.is_terminal else [])
+
+
+def test_a_cent_of_cash_is_tolerated() -> None:
+    assert kinds(LEDGER, statement(BROKER, cash=CASH - Decimal("0.01"))) == []
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shares", "kind"),
+    [
+        ("2", 600, "corp_action_suspect"),
+        ("0.5", 150, "corp_action_suspect"),
+        ("2", 150, "corp_action_suspect"),
+        ("1.3333", 399, "corp_action_suspect"),
+        ("2", 598, "qty_mismatch"),
+        ("2", 0, "qty_mismatch"),
+    ],
+)
+def test_a_known_ratio_makes_a_mismatch_a_suspect(ratio: str, shares: int, kind: str) -> None:
+    broker = statement(BROKER, positions={"600000.SH": shares} if shares else {})
+    assert kinds(LEDGER, broker, ratio) == [(kind, "600000.SH", "")]
+
+
+def test_both_words_are_kept() -> None:
+    frame = books_to_breaks(
+        LEDGER, statement(BROKER, positions={"600000.SH": 200}, cash=Decimal("1.50")), ratios={}
+    )
+    words = dict(
+        zip(frame["kind"], zip(frame["expected"], frame["found"], strict=True), strict=True)
+    )
+    assert words == {
+        "cash_mismatch": ("996964.99", "1.50"),
+        "qty_mismatch": ("300 shares", "200 shares"),
+    }
+
+
+def make_action(**values: float) -> pl.DataFrame:
+    defaults = {
+        "cash_per_share": 0.0,
+        "bonus_ratio": 0.0,
+        "rights_ratio": 0.0,
+        "rights_price": 0.0,
+        "split_ratio": 1.0,
+    }
+    return pl.DataFrame([{"symbol": "A", "session": NEXT_SESSION, **defaults, **values}])
+
+
+@pytest.mark.parametrize(
+    ("action", "ratios"),
+    [
+        ({"cash_per_share": 0.5}, {}),
+        ({"split_ratio": 4.0}, {"A": (Decimal(4),)}),
+        ({"bonus_ratio": 0.3}, {"A": (Decimal("1.3"),)}),
+        ({"rights_ratio": 0.2}, {"A": (Decimal("1.2"),)}),
+        ({"bonus_ratio": 0.5, "rights_ratio": 0.3}, {"A": (Decimal("1.5"), Decimal("1.8"))}),
+    ],
+)
+def test_ratios_of_actions(
+    action: dict[str, float], ratios: dict[str, tuple[Decimal, ...]]
+) -> None:
+    assert actions_to_ratios(make_action(**action)) == ratios
+    assert actions_to_ratios(CORPORATE_ACTIONS.empty()) == {}

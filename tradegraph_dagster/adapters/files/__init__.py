@@ -1,0 +1,1 @@
+"""A folder of CSV or Parquet files as a source; a YAML mapping says what is in them."""

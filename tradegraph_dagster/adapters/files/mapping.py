@@ -1,0 +1,142 @@
+"""The mapping file: which columns of which files mean what, and in which units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from tradegraph_dagster.domain.core.errors import ConfigError
+
+NUMBERS = ("open", "high", "low", "close", "volume", "amount")
+EVENT_NUMBERS = ("cash_per_share", "bonus_ratio", "rights_ratio", "rights_price", "split_ratio")
+FROM_PRICES = "from_prices"
+
+
+class TableMapping(BaseModel):
+    """One table in files.
+
+    Attributes:
+        files: Glob in the folder.
+        layout: `one_file` for the whole table; `file_per_symbol`, where the file's name is the
+            symbol unless a column is mapped; `file_per_session`, any number of files by date.
+        columns: Our column -> theirs.
+        date_format: Of dates kept as text or as whole numbers, such as "%Y%m%d".
+        multipliers: Our number column -> what to multiply theirs by, such as 100 for lots.
+        defaults: Our column -> the value of all rows where they have no such column.
+        true_when: Our flag column -> the value of theirs, as text, that means yes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    files: str
+    layout: Literal["one_file", "file_per_symbol", "file_per_session"]
+    columns: dict[str, str]
+    date_format: str | None = None
+    multipliers: dict[str, float] = {}
+    defaults: dict[str, bool | float | str] = {}
+    true_when: dict[str, str] = {}
+
+    def require(self, needed: set[str], known: set[str]) -> None:
+        """Refuse columns nobody reads, and a table that lacks one everybody needs.
+
+        Raises:
+            ValueError: Names the columns.
+        """
+        given = set(self.columns) | set(self.defaults)
+        for part in (self.columns, self.defaults, self.multipliers, self.true_when):
+            if strange := sorted(set(part) - known):
+                raise ValueError(f"unknown columns {strange}; known: {sorted(known)}")
+        if absent := sorted(needed - given):
+            raise ValueError(f"columns or defaults must give {absent}")
+        if "symbol" not in given and self.layout != "file_per_symbol":
+            raise ValueError(f"layout {self.layout} needs a column for symbol")
+
+
+class BarsMapping(TableMapping):
+    """Bars.
+
+    Attributes:
+        missing_rows: What it means that a symbol has rows before and after a session but none on
+            it: `suspended` for vendors that leave suspended days out, `absent` for the others.
+    """
+
+    missing_rows: Literal["absent", "suspended"] = "absent"
+
+    @model_validator(mode="after")
+    def _check(self) -> BarsMapping:
+        self.require(
+            {"session", *NUMBERS},
+            {"session", "symbol", *NUMBERS, "is_suspended", "is_st", "name", "known_at"},
+        )
+        wrong = {
+            name: value
+            for name, value in self.defaults.items()
+            if name in NUMBERS and (name, value) != ("amount", FROM_PRICES)
+        }
+        if wrong:
+            raise ValueError(f"defaults: found {wrong}, allowed: amount: {FROM_PRICES}")
+        return self
+
+
+class ListingsMapping(TableMapping):
+    """Names and listing dates, one row a symbol; `session` is the first trading date."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ListingsMapping:
+        self.require({"session"}, {"session", "symbol", "name"})
+        return self
+
+
+class ActionsMapping(TableMapping):
+    """Corporate actions; `session` is the ex-date, and rows without one are not yet decided."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ActionsMapping:
+        self.require({"session"}, {"session", "symbol", "known_at", *EVENT_NUMBERS})
+        return self
+
+
+class Mapping(BaseModel):
+    """A mapping file.
+
+    Attributes:
+        source: What the rows name as their source.
+        symbol_style: `suffixed` 600000.SH, `prefixed` sh.600000 or sh600000, `bare` 600000 (the
+            market's table of boards gives the exchange), `ticker` AAPL.
+        bars: Where bars are.
+        listings: Where listing dates are; without it a symbol is listed from its first row.
+        actions: Where events are; without it there are none, and asking for them is refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    source: str
+    symbol_style: Literal["suffixed", "prefixed", "bare", "ticker"]
+    bars: BarsMapping
+    listings: ListingsMapping | None = None
+    actions: ActionsMapping | None = None
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read and check a mapping file.
+
+    Raises:
+        ConfigError: Names the file, the key, what was found and what is allowed.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"mapping {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"mapping {path} is no YAML: {error}") from error
+    try:
+        return Mapping.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}, found {one['input']!r}"
+            for one in error.errors()
+        )
+        raise ConfigError(f"mapping {path}: {problems}") from error

@@ -1,0 +1,137 @@
+"""Reads the files of one mapped table into our names, types and units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from tradegraph_dagster.adapters.files.mapping import EVENT_NUMBERS, NUMBERS, TableMapping
+from tradegraph_dagster.domain.core.errors import ConfigError, SchemaError, SourceUnavailable
+from tradegraph_dagster.domain.core.frames import INSTANT
+
+FLAGS = ("is_suspended", "is_st")
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def find_files(folder: Path, mapping: TableMapping) -> tuple[Path, ...]:
+    """The files of a table, by name.
+
+    Raises:
+        ConfigError: The folder does not exist, or several files where one is expected.
+        SourceUnavailable: No file matches: nothing has been delivered yet.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"folder {folder} does not exist; correct the option `folder`")
+    found = tuple(sorted(folder.glob(mapping.files)))
+    if not found:
+        raise SourceUnavailable(f"no file {mapping.files} in {folder}; deliver it or mend the glob")
+    if mapping.layout == "one_file" and len(found) > 1:
+        raise ConfigError(
+            f"layout one_file: expected one file {mapping.files} in {folder}, "
+            f"found {len(found)}, the first {found[0].name} and {found[1].name}"
+        )
+    return found
+
+
+def stamp_files(paths: Sequence[Path]) -> Stamp:
+    """What changes when a file is delivered or replaced: names, modification times and sizes."""
+    facts = [(path, path.stat()) for path in paths]
+    return tuple((str(path), fact.st_mtime_ns, fact.st_size) for path, fact in facts)
+
+
+def read_table(paths: Sequence[Path], mapping: TableMapping, timezone: str) -> pl.DataFrame:
+    """Rows of all files: mapped columns, defaults, `symbol` as written, and `known_at`.
+
+    `known_at` is the mapped column, a day without a time counting from its end in the market's
+    time zone, or else the file's modification time.
+
+    Raises:
+        SchemaError: Names file, column, what was expected and what was found.
+    """
+    frames = [_read_file(path, mapping, timezone) for path in paths]
+    return pl.concat(frames, how="vertical").with_columns(
+        pl.lit(value).alias(name)
+        for name, value in mapping.defaults.items()
+        if name not in mapping.columns
+    )
+
+
+def _read_file(path: Path, mapping: TableMapping, timezone: str) -> pl.DataFrame:
+    raw = _open(path)
+    absent = {ours: theirs for ours, theirs in mapping.columns.items() if theirs not in raw.columns}
+    if absent:
+        raise SchemaError(f"file {path}: expected columns {absent}, found {raw.columns}")
+    named = raw.select(pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items())
+    if "symbol" not in mapping.columns:
+        named = named.with_columns(symbol=pl.lit(path.stem))
+    read = named.with_columns(_read_column(path, series, mapping) for series in named)
+    return read.with_columns(known_at=_known_at(path, read, timezone))
+
+
+def _open(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.suffix in (".csv", ".gz"):
+            # Everything as text: codes keep their zeros, and what is no number can be named.
+            return pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise SchemaError(f"file {path}: cannot be read: {error}") from error
+    raise ConfigError(f"file {path}: expected .csv, .csv.gz or .parquet")
+
+
+def _read_column(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
+    name = series.name
+    if name in (*NUMBERS, *EVENT_NUMBERS):
+        return _to_number(path, series, mapping) * mapping.multipliers.get(name, 1.0)
+    if name in ("session", "known_at"):
+        return _to_time(path, series, mapping)
+    if name in FLAGS:
+        return series.cast(pl.String) == mapping.true_when.get(name, "1")
+    return series.cast(pl.String)
+
+
+def _to_number(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
+    text = series.str.strip_chars().replace("", None) if series.dtype == pl.String else series
+    number = text.cast(pl.Float64, strict=False)
+    _require_read(path, text, number, mapping, "a number")
+    return number
+
+
+def _to_time(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
+    if series.dtype.is_temporal():
+        return series.cast(pl.Date) if series.name == "session" else series
+    text = series.cast(pl.String).str.strip_chars().replace("", None)
+    # A column of whole numbers with holes was stored as floats.
+    text = text.str.strip_suffix(".0")
+    day = text.str.to_date(mapping.date_format, strict=False)
+    _require_read(path, text, day, mapping, f"a date {mapping.date_format or 'such as 2024-12-31'}")
+    return day
+
+
+def _require_read(
+    path: Path, given: pl.Series, read: pl.Series, mapping: TableMapping, expected: str
+) -> None:
+    lost = given.filter(given.is_not_null() & read.is_null())
+    if len(lost):
+        raise SchemaError(
+            f"file {path}: column {mapping.columns[given.name]!r}: expected {expected}, "
+            f"found {lost[0]!r} in {len(lost)} rows"
+        )
+
+
+def _known_at(path: Path, rows: pl.DataFrame, timezone: str) -> pl.Expr:
+    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    if "known_at" not in rows.columns:
+        return pl.lit(modified, dtype=INSTANT)
+    dtype = rows.schema["known_at"]
+    column = pl.col("known_at")
+    if dtype == pl.Date:
+        column = column.dt.offset_by("1d").cast(pl.Datetime("us"))
+    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
+        column = column.dt.replace_time_zone(timezone, ambiguous="latest", non_existent="null")
+    known = column.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    return known.fill_null(pl.lit(modified, dtype=INSTANT))

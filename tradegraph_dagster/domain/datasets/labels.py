@@ -1,0 +1,118 @@
+"""Bars -> labels: the return a forecast of session t is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
+from tradegraph_dagster.domain.core.sessions import SessionCalendar
+from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.markets.schema import Market
+from tradegraph_dagster.domain.quality.price_bands import add_price_bands
+
+# The narrowest limit is 5 %. Rounding the reference and the limit to ticks can lower it by one tick
+# in all, binary dust by less than another: no bar that gained less than this closed at a limit.
+# It saves calling the market's Decimal rules for the many bars that did not.
+NEVER_LIMITED_FRAC = 0.04
+ROUNDING_TICKS = 2
+
+
+def bars_to_labels(
+    bars: pl.DataFrame,
+    *,
+    sessions: Sequence[date],
+    calendar: SessionCalendar,
+    horizon: int,
+    market: Market,
+) -> pl.DataFrame:
+    """Label every instrument with a bar on a session.
+
+    A forecast made after the close of t is bought at the close of t+1 and sold at the close of
+    t+1+horizon.
+
+    Timing: the label of t reads closes of t+1 and t+h+1, and exists once the latter has closed.
+
+    Args:
+        bars: VALIDATED_BARS rows of the sessions and of the `horizon` + 1 sessions after each.
+        sessions: Sessions t to label.
+        calendar: Counts the sessions, and must reach `horizon` + 1 beyond the last.
+        horizon: Sessions a position is held.
+        market: Whose price limits decide whether t+1 could be bought at its close.
+
+    Returns:
+        LABELS rows. The label is null where t+1 or t+h+1 was not traded.
+
+    Raises:
+        MissingSession: The calendar does not reach far enough.
+    """
+    spans = pl.DataFrame(
+        {
+            "session": list(sessions),
+            "entry": [calendar.shift(day, 1) for day in sessions],
+            "exit": [calendar.shift(day, 1 + horizon) for day in sessions],
+        },
+        schema=dict.fromkeys(("session", "entry", "exit"), pl.Date),
+    )
+    rows = bars.select(SESSION_SYMBOL).join(spans, on="session")
+    traded = bars.filter(~pl.col("is_suspended"), pl.col("volume") > 0)
+    entries = _on(traded, "entry", "close")
+    exits = _on(traded, "exit", "close")
+    entered = traded.filter(pl.col("session").is_in(spans.get_column("entry").to_list()))
+    limited = _on(closes_at_upper_limit(entered, calendar, market), "entry")
+    labelled = (
+        rows.join(entries, on=["entry", "symbol"], how="left")
+        .join(exits, on=["exit", "symbol"], how="left")
+        .join(limited.with_columns(is_limited=True), on=["entry", "symbol"], how="left")
+    )
+    return conform_frame(
+        labelled.with_columns(
+            label=pl.col("exit_close") / pl.col("entry_close") - 1,
+            is_entry_tradable=pl.col("entry_close").is_not_null() & pl.col("is_limited").is_null(),
+        ),
+        LABELS,
+    )
+
+
+def closes_at_upper_limit(
+    traded: pl.DataFrame, calendar: SessionCalendar, market: Market
+) -> pl.DataFrame:
+    """The (session, symbol) pairs whose raw close is at the upper price limit or above it.
+
+    A bar without a reference close has no limit: it is the first of its instrument.
+    """
+    tick = float(market.tick)
+    moved = traded.filter(
+        pl.col("raw_close") + ROUNDING_TICKS * tick
+        >= pl.col("reference_close") * (1 + NEVER_LIMITED_FRAC)
+    )
+    banded = add_price_bands(moved, _listing_sessions(moved, calendar), market)
+    # Half a tick: prices are whole ticks, so this only swallows binary dust.
+    is_at_limit = pl.col("raw_close") >= pl.col("upper_limit") - 0.5 * tick
+    return banded.filter("is_limited", is_at_limit).select(SESSION_SYMBOL)
+
+
+def _on(bars: pl.DataFrame, session_name: str, *columns: str) -> pl.DataFrame:
+    """The columns of each (session, symbol), the session renamed and the columns after it."""
+    return bars.select(
+        pl.col("session").alias(session_name),
+        "symbol",
+        *(pl.col(name).alias(f"{session_name}_{name}") for name in columns),
+    )
+
+
+def _listing_sessions(bars: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
+    """`listed_on` of each row, counted back; the calendar's first session for older listings."""
+    known = pl.DataFrame({"session": calendar.sessions}, schema={"session": pl.Date}).with_columns(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("at")
+    )
+    listed_at = pl.max_horizontal(pl.col("at") - pl.col("sessions_listed").cast(pl.Int64) + 1, 0)
+    return (
+        bars.select(*SESSION_SYMBOL, "sessions_listed")
+        .join(known, on="session")
+        .select(*SESSION_SYMBOL, at=pl.min_horizontal(listed_at, "at"))
+        .join(known.rename({"session": "listed_on"}), on="at")
+        .drop("at")
+    )

@@ -1,0 +1,73 @@
+"""Walk-forward splits, purged so that no label reaches into a later block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import pairwise
+
+from tradegraph_dagster.domain.core.errors import TrainingRefused
+from tradegraph_dagster.domain.datasets.schema import Split, SplitPlan
+
+
+def window_to_split(sessions: Sequence[date], plan: SplitPlan) -> Split:
+    """Cut labelled sessions into train, valid and test, counted back from the end.
+
+    Between two blocks `plan.purge_sessions` are dropped: the label of t reads closes up to t+h+1,
+    so the last train label ends before the valid block's first session.
+
+    Args:
+        sessions: Every labelled session of the window, ascending. A session missing among them
+            makes a purge longer, never shorter.
+        plan: Lengths of the blocks.
+
+    Raises:
+        TrainingRefused: Fewer than `plan.min_train_sessions` are left to learn from, or the
+            sessions are not ascending.
+    """
+    ordered = tuple(sessions)
+    if any(later <= earlier for earlier, later in pairwise(ordered)):
+        raise TrainingRefused(
+            "expected ascending sessions without repeats, found others; a split of them would leak"
+        )
+    test_at = len(ordered) - plan.test_sessions
+    valid_end = test_at - plan.purge_sessions
+    valid_at = valid_end - plan.valid_sessions
+    train_end = valid_at - plan.purge_sessions
+    if train_end < plan.min_train_sessions:
+        raise TrainingRefused(
+            f"expected at least {plan.min_train_sessions} sessions to learn from, found "
+            f"{max(train_end, 0)}: {len(ordered)} labelled sessions less {plan.test_sessions} "
+            f"test, {plan.valid_sessions} valid and two purges of {plan.purge_sessions}; "
+            "label more history or shorten the blocks",
+            session=ordered[-1] if ordered else None,
+        )
+    return Split(
+        train=ordered[max(0, train_end - plan.train_sessions) : train_end],
+        valid=ordered[valid_at:valid_end],
+        test=ordered[test_at:],
+    )
+
+
+def walk_forward(sessions: Sequence[date], plan: SplitPlan) -> Iterator[tuple[date, Split]]:
+    """The split of each month as it could be made after the close of the month's last session.
+
+    Args:
+        sessions: The market's sessions, ascending and without gaps. Those whose labels reach beyond
+            a month's end are left out of its split.
+        plan: Lengths of the blocks.
+
+    Yields:
+        The first day of the month and its split, from the first month with enough history on. The
+        last month given counts as complete.
+    """
+    needed = (
+        plan.min_train_sessions + plan.valid_sessions + plan.test_sessions + 2 * plan.purge_sessions
+    )
+    for position, session in enumerate(sessions):
+        following = sessions[position + 1] if position + 1 < len(sessions) else None
+        if following and (following.year, following.month) == (session.year, session.month):
+            continue
+        labelled = sessions[: max(0, position + 1 - plan.purge_sessions)]
+        if len(labelled) >= needed:
+            yield session.replace(day=1), window_to_split(labelled, plan)

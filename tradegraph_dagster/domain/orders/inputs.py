@@ -1,0 +1,140 @@
+"""What a decision is made from, as plain values, and the decision itself: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
+from tradegraph_dagster.domain.core.ids import decision_id
+from tradegraph_dagster.domain.core.money import to_decimal
+from tradegraph_dagster.domain.markets.schema import LotRule, Market
+from tradegraph_dagster.domain.orders.entitlements import CorporateAction
+from tradegraph_dagster.domain.orders.schema import Book
+from tradegraph_dagster.domain.orders.valuation import (
+    Opening,
+    Quotes,
+    book_to_opening,
+    conservative_fee_frac,
+    highest_equity,
+)
+from tradegraph_dagster.domain.risk.gate import lines_to_decision, weights_to_lines
+from tradegraph_dagster.domain.risk.schema import (
+    DecisionIdentity,
+    ExecutionPolicy,
+    RiskContext,
+    RiskDecision,
+)
+
+
+@dataclass(frozen=True)
+class DecisionInputs:
+    """Everything a decision for session t+1 depends on.
+
+    Attributes:
+        session: t+1.
+        strategy: Whose weights they are.
+        weights: Symbol -> share of equity, of t.
+        book: After the close of t.
+        quotes: After the close of t.
+        actions: With ex-date t+1.
+        previous_equity: At the close of t-1, with deposits of t.
+        decided: Session and equity of earlier decisions, ascending.
+        flows: Session -> money from outside.
+        halt: Why the kill switch is engaged; None while trading may go on.
+        sources: Table and content fingerprint of every partition that was read.
+    """
+
+    session: date
+    strategy: str
+    weights: Mapping[str, float]
+    book: Book
+    quotes: Quotes
+    actions: Mapping[str, CorporateAction]
+    previous_equity: Decimal
+    decided: Sequence[tuple[date, Decimal]]
+    flows: Mapping[date, Decimal]
+    halt: str | None
+    sources: Mapping[str, str]
+
+
+def inputs_to_decision(
+    inputs: DecisionInputs,
+    market: Market,
+    *,
+    execution: ExecutionPolicy,
+    rules: Mapping[str, Mapping[str, Any]],
+) -> RiskDecision:
+    """Size the weights and let the rules judge the lines.
+
+    Raises:
+        ConfigError: A rule or limit is refused.
+        InvariantBroken: A weight or holding cannot be.
+    """
+    opening = book_to_opening(inputs.book, inputs.quotes, inputs.actions, tick=market.tick)
+
+    def lot_rules(symbol: str) -> LotRule:
+        return market.lot_rule(symbol, inputs.session)
+
+    lines = weights_to_lines(
+        inputs.weights,
+        opening.holdings,
+        prices=opening.prices,
+        equity=opening.equity,
+        policy=execution,
+        lot_rules=lot_rules,
+    )
+    return lines_to_decision(
+        lines,
+        _context(inputs, opening, market, execution),
+        rules,
+        identity=DecisionIdentity(
+            decision_id=decision_id(
+                market=market.name, strategy=inputs.strategy, session=inputs.session
+            ),
+            market=market.name,
+            strategy=inputs.strategy,
+            inputs_fingerprint=_fingerprint(inputs, execution, rules),
+        ),
+        lot_rules=lot_rules,
+        untradable=inputs.quotes.untradable,
+    )
+
+
+def _context(
+    inputs: DecisionInputs, opening: Opening, market: Market, execution: ExecutionPolicy
+) -> RiskContext:
+    least_order = to_decimal(execution.min_trade_frac) * opening.equity
+    return RiskContext(
+        session=inputs.session,
+        equity=opening.equity,
+        cash=opening.cash,
+        kill_switch_engaged=inputs.halt is not None,
+        peak_equity=highest_equity(inputs.decided, inputs.flows, equity=opening.equity),
+        previous_equity=inputs.previous_equity,
+        fee_frac=conservative_fee_frac(market, least_order, inputs.session),
+    )
+
+
+def _fingerprint(
+    inputs: DecisionInputs, execution: ExecutionPolicy, rules: Mapping[str, Mapping[str, Any]]
+) -> str:
+    held = {
+        symbol: [position.quantity_shares, position.sellable_shares]
+        for symbol, position in inputs.book.positions.items()
+    }
+    return data_fingerprint(
+        {
+            "sources": dict(inputs.sources),
+            "positions": held,
+            "cash": str(inputs.book.cash),
+            "previous_equity": str(inputs.previous_equity),
+            "decided": [[str(day), str(equity)] for day, equity in inputs.decided],
+            "halt": inputs.halt,
+            "execution": asdict(execution),
+            "rules": {name: dict(limits) for name, limits in rules.items()},
+        }
+    )

@@ -1,0 +1,48 @@
+"""What must hold before a session may be decided; answers are messages, None when all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from tradegraph_dagster.domain.core.sessions import SessionCalendar
+from tradegraph_dagster.domain.orders.schema import OrderRecord
+
+
+def reconciliation_gap(
+    calendar: SessionCalendar, session: date, latest: tuple[date, int] | None
+) -> str | None:
+    """Why the books do not allow a decision for `session`, and what to materialise.
+
+    Args:
+        calendar: The market's sessions.
+        session: Session to decide.
+        latest: Newest compared session and its number of breaks; None while nothing was.
+    """
+    previous = calendar.previous(session)
+    if latest is None:
+        return (
+            f"the ledger is empty: materialise fills and positions of {previous} first, which "
+            "opens the books with the broker's deposit"
+        )
+    closed, breaks = latest
+    if closed > previous:
+        return f"trading goes forward: the books are already closed through {closed}"
+    if closed < previous:
+        waiting = calendar.between(calendar.following(closed), previous)
+        return (
+            f"expected closed books of {previous}, found {closed}: materialise fills and "
+            f"positions of {', '.join(map(str, waiting))}, one after another"
+        )
+    if breaks:
+        return (
+            f"the books of {previous} have {breaks} breaks: clear them, then materialise fills "
+            f"and positions of {previous} again"
+        )
+    return None
+
+
+def other_decision(orders: Iterable[OrderRecord], identity: str) -> str | None:
+    """Identity of another decision that already has orders in the session."""
+    others = {record.intent.decision_id for record in orders} - {identity}
+    return min(others, default=None)

@@ -1,0 +1,139 @@
+"""Decisions, orders and fills as rows of their tables, and a decision's orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
+from tradegraph_dagster.domain.core.ids import client_order_id
+from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.schema import (
+    FILLS,
+    ORDERS,
+    Fill,
+    OrderIntent,
+    OrderRecord,
+    OrderStatus,
+)
+from tradegraph_dagster.domain.risk.schema import RISK_DECISION, Line, RiskDecision
+
+NOT_SENT = "not sent"
+
+_NEVER_SENT = frozenset({OrderStatus.INTENT, OrderStatus.SUBMITTING, OrderStatus.DENIED})
+_REFUSED = frozenset({OrderStatus.REJECTED, OrderStatus.UNKNOWN})
+
+
+def decision_to_intents(decision: RiskDecision) -> tuple[OrderIntent, ...]:
+    """One order for each line that trades: sales first, then buys, each by symbol."""
+    intents = [_line_to_intent(line, decision) for line in decision.lines if line.traded_shares]
+    return tuple(sorted(intents, key=_sending_key))
+
+
+def in_sending_order(records: Iterable[OrderRecord]) -> list[OrderRecord]:
+    """Sales before buys, so that what they bring in is there; each by symbol."""
+    return sorted(records, key=lambda record: _sending_key(record.intent))
+
+
+def line_verdict(line: Line, target_shares: int) -> str:
+    """`approved` as wanted, `denied` without any trade, or `reduced` to a part of it."""
+    if line.approved_shares == target_shares:
+        return "approved"
+    return "denied" if line.traded_shares == 0 else "reduced"
+
+
+def decision_to_frame(decision: RiskDecision) -> pl.DataFrame:
+    """RISK_DECISION rows, S = 1 session, one a line."""
+    return _to_frame(
+        RISK_DECISION,
+        [
+            {
+                "session": decision.session,
+                "symbol": line.symbol,
+                "decision_id": decision.decision_id,
+                "held_shares": line.held_shares,
+                "target_shares": decision.targets[line.symbol],
+                "approved_shares": line.approved_shares,
+                "reference_price": float(line.price),
+                "verdict": line_verdict(line, decision.targets[line.symbol]),
+                "reasons": "; ".join(line.reasons),
+            }
+            for line in decision.lines
+        ],
+    )
+
+
+def orders_to_frame(records: Sequence[OrderRecord]) -> pl.DataFrame:
+    """ORDERS rows: the outcome of the submission, which later fills do not change.
+
+    An order that never reached the broker is `denied`, whether it still may be sent or not.
+    """
+    return _to_frame(
+        ORDERS,
+        [
+            {
+                "session": record.intent.session,
+                "client_order_id": record.intent.client_order_id,
+                "decision_id": record.intent.decision_id,
+                "symbol": record.intent.symbol,
+                "side": record.intent.side.value,
+                "quantity_shares": record.intent.quantity_shares,
+                **_outcome(record),
+            }
+            for record in records
+        ],
+    )
+
+
+def fills_to_frame(fills: Sequence[Fill]) -> pl.DataFrame:
+    """FILLS rows."""
+    return _to_frame(
+        FILLS,
+        [
+            {
+                "session": fill.session,
+                "execution_id": fill.execution_id,
+                "client_order_id": fill.client_order_id,
+                "symbol": fill.symbol,
+                "side": fill.side.value,
+                "quantity_shares": fill.quantity_shares,
+                "price": float(fill.price),
+                "fee": float(fill.fee),
+                "filled_at": fill.filled_at,
+            }
+            for fill in fills
+        ],
+    )
+
+
+def _line_to_intent(line: Line, decision: RiskDecision) -> OrderIntent:
+    side = Side.BUY if line.traded_shares > 0 else Side.SELL
+    return OrderIntent(
+        client_order_id=client_order_id(
+            decision=decision.decision_id, symbol=line.symbol, leg=side.value
+        ),
+        decision_id=decision.decision_id,
+        market=decision.market,
+        session=decision.session,
+        symbol=line.symbol,
+        side=side,
+        quantity_shares=abs(line.traded_shares),
+    )
+
+
+def _sending_key(intent: OrderIntent) -> tuple[bool, str]:
+    return intent.side is Side.BUY, intent.symbol
+
+
+def _outcome(record: OrderRecord) -> dict[str, str]:
+    if record.status in _NEVER_SENT:
+        return {"status": OrderStatus.DENIED.value, "reason": NOT_SENT}
+    if record.status in _REFUSED:
+        return {"status": record.status.value, "reason": record.reason}
+    return {"status": OrderStatus.ACKED.value, "reason": ""}
+
+
+def _to_frame(schema: FrameSchema, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return conform_frame(pl.DataFrame(rows, schema=schema.dtypes), schema)

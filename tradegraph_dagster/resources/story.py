@@ -1,0 +1,180 @@
+"""Desks -> the report: reads each market's settled tables, renders the page, writes it whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from tradegraph_dagster.adapters.report.story import DATA_COVERAGE, SIGNAL_SESSIONS, MarketStory
+from tradegraph_dagster.domain.core.errors import StoreUnavailable
+from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
+from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.models.ic import session_ics
+from tradegraph_dagster.domain.models.schema import EVALUATION
+from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
+from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, QUARANTINED_BARS, VALIDATED_BARS
+from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
+from tradegraph_dagster.domain.registry.history import champion_as_of
+from tradegraph_dagster.domain.registry.schema import CHAMPION
+from tradegraph_dagster.domain.signals.schema import FORECASTS
+from tradegraph_dagster.resources.desk import Desks, MarketDesk
+
+MARKET_NAMES = {"us": "US equities", "cn": "China A-shares"}
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """Where the report is, its content's hash, and the key plots as Markdown."""
+
+    path: Path
+    fingerprint: str
+    plots: Mapping[str, str]
+
+
+def write_report(desks: Desks) -> ReportOutcome:
+    """Render the report of every market and put it beside the lake as `report.html`.
+
+    Raises:
+        StoreUnavailable: The page could not be written; the old one is untouched.
+    """
+    from tradegraph_dagster.adapters.report.page import render_report
+
+    stories = [desk_to_story(desk) for desk in desks.values()]
+    path = desks.settings.root / "report.html"
+    page = render_report(
+        stories,
+        title=f"Tradegraph, {desks.settings.environment}",
+        generated_note=f"Made from the settled tables in {desks.settings.lake_dir}.",
+    )
+    _replace(path, page)
+    return ReportOutcome(path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories))
+
+
+def desk_to_story(desk: MarketDesk) -> MarketStory:
+    """A market's settled tables, and the IC of what was forecast."""
+    source = desk.settings.source
+    planted = getattr(source.parsed_options, "rank_ic", None)
+    newest = max(desk.workspace.store.partitions(VALIDATED_BARS.name), default=None)
+    champion = champion_as_of(desk.workspace, newest) if newest else None
+    return MarketStory(
+        market=desk.name,
+        name=MARKET_NAMES.get(desk.name, desk.name),
+        currency=desk.market.currency,
+        daily_pnl=_read_all(desk, DAILY_PNL),
+        evaluation=_read_all(desk, EVALUATION),
+        champion=_read_all(desk, CHAMPION),
+        signal=_signal_sessions(desk),
+        positions=_read_all(desk, POSITIONS),
+        orders=_read_all(desk, ORDERS),
+        fills=_read_all(desk, FILLS),
+        breaks=_read_all(desk, BREAKS),
+        coverage=_coverage(desk),
+        drift=_newest(desk, DRIFT_REPORT),
+        planted_rank_ic=planted,
+        is_synthetic=source.kind == "synthetic",
+        facts={
+            "source": source.kind,
+            "champion": champion or "none",
+            "feature set": desk.feature_set.version,
+            "lake": str(desk.deployment.lake_dir / desk.name),
+        },
+    )
+
+
+def _read_all(desk: MarketDesk, schema: FrameSchema) -> pl.DataFrame:
+    store = desk.workspace.store
+    return store.read(schema, sorted(store.partitions(schema.name)))
+
+
+def _newest(desk: MarketDesk, schema: FrameSchema) -> pl.DataFrame:
+    store = desk.workspace.store
+    return store.read(schema, sorted(store.partitions(schema.name))[-1:])
+
+
+def _signal_sessions(desk: MarketDesk) -> pl.DataFrame:
+    store = desk.workspace.store
+    both = store.partitions(FORECASTS.name) & store.partitions(LABELS.name)
+    days = sorted(both)
+    if not days:
+        return SIGNAL_SESSIONS.empty()
+    ics = session_ics(
+        store.read(FORECASTS, days),
+        store.read(LABELS, days),
+        min_names=desk.settings.training.min_names,
+    )
+    return conform_frame(ics, SIGNAL_SESSIONS)
+
+
+def _coverage(desk: MarketDesk) -> pl.DataFrame:
+    store = desk.workspace.store
+    validated = store.partitions(VALIDATED_BARS.name)
+    days = sorted(store.partitions(BAR_FINDINGS.name))
+    rows = [_coverage_row(desk, day, is_validated=day in validated) for day in days]
+    return pl.DataFrame(rows, schema=DATA_COVERAGE.dtypes)
+
+
+def _coverage_row(desk: MarketDesk, day: date, *, is_validated: bool) -> dict[str, object]:
+    store = desk.workspace.store
+    findings = store.read(BAR_FINDINGS, [day])["severity"]
+    quarantined = store.read(QUARANTINED_BARS, [day]).height
+    passed = store.read(VALIDATED_BARS, [day]) if is_validated else VALIDATED_BARS.empty()
+    return {
+        "session": day,
+        "bars": passed.height + quarantined,
+        "suspended_bars": int(passed["is_suspended"].sum()),
+        "quarantined_bars": quarantined,
+        **{
+            f"{severity}_findings": int((findings == severity).sum())
+            for severity in ("warn", "quarantine", "block")
+        },
+        "is_validated": is_validated,
+    }
+
+
+def _key_plots(stories: list[MarketStory]) -> dict[str, str]:
+    from tradegraph_dagster.adapters.report import plots
+    from tradegraph_dagster.adapters.report.metadata import figure_to_markdown
+    from tradegraph_dagster.adapters.report.palette import market_colour
+
+    found: dict[str, str] = {}
+    for story in stories:
+        colour = market_colour(story.market).on_light
+        drawn: dict[str, tuple[pl.DataFrame, Callable[[], object]]] = {
+            "equity": (
+                story.daily_pnl,
+                lambda s=story, c=colour: plots.equity_plot(s.daily_pnl, colour=c),
+            ),
+            "drawdown": (
+                story.daily_pnl,
+                lambda s=story, c=colour: plots.drawdown_plot(s.daily_pnl, colour=c),
+            ),
+            "rank_ic": (
+                story.evaluation,
+                lambda s=story, c=colour: plots.monthly_ic_plot(
+                    s.signal, s.evaluation, colour=c, planted=s.planted_rank_ic
+                ),
+            ),
+        }
+        for name, (frame, draw) in drawn.items():
+            if frame.height:
+                found[f"{story.market} {name}"] = figure_to_markdown(draw())  # type: ignore[arg-type]
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreUnavailable(f"cannot write {path}: {error}; the old page is kept") from error
