@@ -25,6 +25,8 @@ def prepare_dbt() -> Path:
                 str(DBT_DIR),
                 "--profiles-dir",
                 str(DBT_DIR),
+                "--log-path",
+                f"{scratch}/logs",
             ],
             check=True,
             cwd=DBT_DIR,

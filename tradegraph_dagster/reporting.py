@@ -6,6 +6,7 @@ nothing may trade on a mart. Lineage joins in the UI: each dbt source carries th
 through `marts_job`.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -70,6 +71,12 @@ def after_settled_updates() -> dg.AutomationCondition:
     ).with_label("after settled updates")
 
 
+def dbt_variables(settings: Settings) -> dict[str, Any]:
+    """What the marts must know of the settings: the names an IC needs in each market."""
+    least = {name: market.training.min_names for name, market in settings.markets.items()}
+    return {"min_names_by_market": least}
+
+
 def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Definitions:
     """The marts as assets, their tests as asset checks, the job and the automation.
 
@@ -90,7 +97,8 @@ def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Defin
     def build_marts(context: dg.AssetExecutionContext, dbt: InstalledDbt) -> Iterator[Any]:
         work = settings.marts_path.parent / "dbt"
         work.mkdir(parents=True, exist_ok=True)
-        yield from dbt.cli(["build"], context=context, target_path=work).stream()
+        arguments = ["build", "--vars", json.dumps(dbt_variables(settings))]
+        yield from dbt.cli(arguments, context=context, target_path=work).stream()
 
     dbt = InstalledDbt(
         project_dir=str(project_dir), profiles_dir=str(project_dir), dbt_executable=DBT_EXECUTABLE

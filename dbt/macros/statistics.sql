@@ -5,9 +5,23 @@ rank() over (partition by {{ within }} order by {{ column }})
 {%- endmacro %}
 
 
-{# DuckDB answers NaN for the correlation with a constant; it is unknown, hence null. #}
-{% macro correlation(x, y) -%}
-case when isnan(corr({{ x }}, {{ y }})) then null else corr({{ x }}, {{ y }}) end
+{# Correlation; unknown, hence null, where either side does not vary or the names are too few. #}
+{% macro correlation(x, y, least) -%}
+case
+    when count(*) >= {{ least }} and min({{ x }}) < max({{ x }}) and min({{ y }}) < max({{ y }})
+        then corr({{ x }}, {{ y }})
+end
+{%- endmacro %}
+
+
+{# Names that a cross-section of a market needs for an IC: the market's own setting, if there is one. #}
+{% macro least_names() -%}
+case
+{%- for market, least in var('min_names_by_market').items() %}
+    when market = '{{ market }}' then {{ least }}
+{%- endfor %}
+    when true then {{ var('min_names') }}
+end
 {%- endmacro %}
 
 

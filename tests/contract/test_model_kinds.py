@@ -1,4 +1,4 @@
-"""What every entry of the model catalogue must do; a new file is tested without being named here."""
+"""What every entry of the model catalogue must do; a new file is tested without more ado."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from tests.support.ledgers import (
     make_decision,
     make_fill,
     make_intent,
-    memory_books,
     sql_place,
 )
 from tests.support.make_chain import KEY
 from tradegraph_dagster.adapters.memory.clock import FixedClock
+from tradegraph_dagster.adapters.memory.ledger import memory_books
 from tradegraph_dagster.domain.audit.chain import find_damage
 from tradegraph_dagster.domain.audit.ports import AuditLog
 from tradegraph_dagster.domain.core.errors import InvariantBroken, TradingHalted
@@ -49,7 +49,7 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "memory":
         clock = FixedClock(NOW)
-        yield Place(memory_books("cn", clock), "cn", clock, None)
+        yield Place(memory_books(market="cn", clock=clock), "cn", clock, None)
         return
     with sql_place(request.param, tmp_path) as where:
         ledger = where.open()
@@ -99,6 +99,30 @@ class TestDecisions:
         assert list(statuses(place)) == ["tg1-a"]
         expect_events(place, "decision_recorded")
 
+    def test_another_markets_decision_is_refused(self, place: Place) -> None:
+        with pytest.raises(InvariantBroken):
+            place.books.decisions.record_decision(make_decision("other"), [])
+
+    @pytest.mark.parametrize(
+        "stranger", [{"decision_id": "dec-b"}, {"session": NEXT_SESSION}, {"market": "other"}]
+    )
+    def test_an_intent_must_belong_to_its_decision(
+        self, place: Place, stranger: dict[str, Any]
+    ) -> None:
+        intent = replace(make_intent(place.market), **stranger)
+        with pytest.raises(InvariantBroken):
+            place.books.decisions.record_decision(make_decision(place.market), [intent])
+        assert place.books.decisions.decision("dec-a") is None
+
+    def test_an_order_id_cannot_be_taken_twice(self, place: Place) -> None:
+        record(place)
+        again = make_intent(place.market, decision_id="dec-b")
+        with pytest.raises(InvariantBroken):
+            place.books.decisions.record_decision(
+                make_decision(place.market, name="dec-b"), [again]
+            )
+        assert place.books.decisions.decision("dec-b") is None
+
 
 class TestOrders:
     def test_intents_are_stored_with_their_decision(self, place: Place) -> None:
@@ -118,6 +142,10 @@ class TestOrders:
         assert not advance("tg1-a", OrderStatus.INTENT, OrderStatus.SUBMITTING)
         assert statuses(place) == {"tg1-a": OrderStatus.SUBMITTING}
         expect_events(place, "decision_recorded", "order_submitting")
+
+    def test_an_unknown_order_does_not_move(self, place: Place) -> None:
+        advance = place.books.orders.advance
+        assert not advance("tg1-nope", OrderStatus.INTENT, OrderStatus.SUBMITTING)
 
     def test_advance_keeps_what_the_broker_said(self, place: Place) -> None:
         record(place)
@@ -187,6 +215,11 @@ class TestExecutions:
         fills = [make_fill(place.market), make_fill(place.market, broker="other")]
         assert place.books.executions.record_executions(fills, []) == 2
 
+    def test_another_markets_executions_are_refused(self, place: Place) -> None:
+        for executions in (([make_fill("other")], []), ([], [make_booking("other")])):
+            with pytest.raises(InvariantBroken):
+                place.books.executions.record_executions(*executions)
+
     def test_order_of_booking_is_kept_and_later_sessions_left_out(self, place: Place) -> None:
         fills = [
             make_fill(place.market, name="z"),
@@ -249,6 +282,17 @@ class TestKillSwitch:
             with pytest.raises(TradingHalted):
                 switch.reset(reason="looked into it", actor=actor)
         assert switch.engaged() == "drawdown"
+
+    @pytest.mark.parametrize(("actor", "reason"), [("system", "fine"), ("", "fine"), ("ann", " ")])
+    def test_a_reset_needs_a_person_and_a_reason(
+        self, place: Place, actor: str, reason: str
+    ) -> None:
+        switch = place.books.kill_switch
+        switch.engage(reason="drawdown", actor="system")
+        with pytest.raises(TradingHalted, match="person and a reason"):
+            switch.reset(reason=reason, actor=actor)
+        with pytest.raises(TradingHalted, match="anyone but bob"):
+            switch.reset(reason="fine", actor="bob")
 
     def test_a_new_engage_voids_the_request(self, place: Place) -> None:
         switch = place.books.kill_switch

@@ -29,6 +29,7 @@ from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.models.ic import session_ics
 from tradegraph_dagster.domain.orders.schema import FILLS
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
@@ -137,13 +138,19 @@ def test_performance_compounds_and_draws_down(
     assert mart["sharpe_63"][-1] == pytest.approx(last.mean() / last.std(ddof=1) * 252**0.5)
 
 
-def test_signal_sessions_equal_scipy(built: tuple[Path, dg.ExecuteInProcessResult]) -> None:
+def test_signal_sessions_equal_scipy_and_the_domain(
+    built: tuple[Path, dg.ExecuteInProcessResult],
+) -> None:
     root, _ = built
     mart = _mart(root, "signal_sessions")
     pairs = _read(root, FORECASTS).join(
         _read(root, LABELS, SESSIONS[:-2]).drop_nulls("label"), on=["session", "symbol"]
     )
     assert mart["session"].to_list() == list(SESSIONS[:-2])
+    domain = session_ics(_read(root, FORECASTS), _read(root, LABELS, SESSIONS[:-2]))
+    joined = mart.join(domain, on="session", suffix="_domain")
+    for column in ("names", "ic", "rank_ic"):
+        np.testing.assert_allclose(joined[column], joined[f"{column}_domain"], rtol=1e-9)
     for row in mart.iter_rows(named=True):
         part = pairs.filter(pl.col("session") == row["session"])
         assert row["names"] == part.height
@@ -258,6 +265,16 @@ def test_marts_follow_an_updated_table(
     assert again.get_num_requested(performance) == 0
 
 
+def test_marts_use_the_names_each_market_asks_for() -> None:
+    from tradegraph_dagster.reporting import dbt_variables
+    from tradegraph_dagster.settings import MarketSettings, Settings, TrainingSettings
+
+    training = TrainingSettings.model_construct(min_names=4)
+    market = MarketSettings.model_construct(training=training)
+    settings = Settings.model_construct(markets={"us": market})
+    assert dbt_variables(settings) == {"min_names_by_market": {"us": 4}}
+
+
 def test_missing_manifest_says_what_to_run(tmp_path: Path) -> None:
     from tradegraph_dagster.reporting import build_reporting
     from tradegraph_dagster.settings import Settings
@@ -297,7 +314,8 @@ def test_each_invariant_can_fail(tmp_path: Path) -> None:
     )
     write_table(lake, "cn", BREAKS, broken, days)
 
-    statuses = _dbt(tmp_path, "build", "--select", "+test_type:singular")
+    variables = json.dumps({"min_names_by_market": {"us": 4}})
+    statuses = _dbt(tmp_path, "build", "--vars", variables)
     assert {name for name, status in statuses.items() if status == "fail"} == INVARIANTS
     assert "skipped" not in statuses.values()
     assert _mart(tmp_path, "execution", "cn")["breaks"].sum() == 1

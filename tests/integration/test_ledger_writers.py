@@ -75,11 +75,12 @@ def test_threads_make_one_chain(place: SqlPlace) -> None:
     check_chain(place, WRITERS * ENTRIES)
 
 
-def test_processes_make_one_chain(place: SqlPlace) -> None:
-    command = [sys.executable, "-c", CHILD, place.url, place.market, str(ENTRIES)]
-    children = [subprocess.Popen(command) for _ in range(WRITERS)]
-    assert [child.wait(timeout=60) for child in children] == [0] * WRITERS
-    check_chain(place, WRITERS * ENTRIES)
+def test_processes_make_one_chain(tmp_path: Path) -> None:
+    with sql_place("sqlite", tmp_path) as place:
+        command = [sys.executable, "-c", CHILD, place.url, place.market, str(ENTRIES)]
+        children = [subprocess.Popen(command) for _ in range(WRITERS)]
+        assert [child.wait(timeout=60) for child in children] == [0] * WRITERS
+        check_chain(place, WRITERS * ENTRIES)
 
 
 def test_a_fill_that_four_bring_is_stored_once(place: SqlPlace) -> None:

@@ -13,7 +13,7 @@ from tradegraph_dagster.domain.audit.canonical import canonical_json
 from tradegraph_dagster.domain.audit.chain import find_damage
 from tradegraph_dagster.domain.audit.schema import AuditEntry
 
-CHAIN = make_chain(6)
+CHAIN = make_chain(4)
 HEAD = make_checkpoint(CHAIN)
 TEXTS = ("timestamp", "event", "user", "prev_hash", "hash", "signature")
 POSITIONS = st.integers(0, len(CHAIN) - 1)

@@ -11,14 +11,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.make_chain import KEY
 from tests.support.postgres import postgres_url
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, open_ledger
 from tradegraph_dagster.domain.markets.schema import Side
-from tradegraph_dagster.domain.orders.ports import TradingBooks
 from tradegraph_dagster.domain.orders.schema import Booking, Fill, OrderIntent
 from tradegraph_dagster.domain.risk.schema import Line, RiskDecision
 
@@ -108,10 +105,3 @@ def make_booking(market: str, *, name: str = "b1", **changes: Any) -> Booking:
         "cash": Decimal("1000000.00"),
     }
     return Booking(**(fields | changes))
-
-
-def memory_books(market: str, clock: FixedClock) -> TradingBooks:
-    """Books in memory."""
-    module = pytest.importorskip("tradegraph_dagster.adapters.memory.ledger")
-    books: TradingBooks = module.memory_books(market=market, clock=clock)
-    return books

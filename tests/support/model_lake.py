@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 
 import numpy as np
@@ -19,12 +19,14 @@ from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.schema import TrainingPlan
+from tradegraph_dagster.domain.registry.schema import CHAMPION
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
 FIRST = date(2023, 1, 2)
 MONTH = date(2023, 8, 1)
 # The label of 27 July is the last that reads no close after July.
 LAST_LABELLED = date(2023, 7, 27)
+LAST = date(2023, 9, 15)
 NAMES = tuple(f"SYM{number:03d}" for number in range(40))
 INFORMED = 8
 FEATURE_SET = "alpha158"
@@ -74,9 +76,9 @@ def make_workspace(store: CopiedStore | None = None) -> Workspace:
 
 
 @cache
-def _research_store(through: date, correlation: float) -> CopiedStore:
+def _research_store(correlation: float) -> CopiedStore:
     ws = make_workspace()
-    write_research(ws, ws.calendar.between(FIRST, through), correlation=correlation)
+    write_research(ws, ws.calendar.between(FIRST, LAST), correlation=correlation)
     return ws.store
 
 
@@ -84,8 +86,8 @@ def research(
     through: date = LAST_LABELLED, *, correlation: float = 0.3, without: Collection[date] = ()
 ) -> Workspace:
     """Research tables of every session up to `through`, in a store of the test's own."""
-    store = _research_store(through, correlation)
-    return make_workspace(store.copied(without=without))
+    later = make_workspace().calendar.between(through + timedelta(days=1), LAST)
+    return make_workspace(_research_store(correlation).copied(without={*without, *later}))
 
 
 def write_research(
@@ -131,6 +133,28 @@ def make_universe(
         ),
         UNIVERSE,
     )
+
+
+def decide(
+    ws: Workspace,
+    month: date,
+    champion: str | None,
+    candidate: str,
+    *,
+    effective: date | None = None,
+) -> None:
+    """Write a CHAMPION row as the promotion of a month would."""
+    row = {
+        **dict.fromkeys(CHAMPION.columns),
+        "month": month,
+        "effective_from": effective or month,
+        "model_version": champion,
+        "candidate_version": candidate,
+        "is_promoted": champion == candidate,
+        "reason": "",
+    }
+    frame = pl.DataFrame([row], schema=CHAMPION.dtypes)
+    ws.store.write(CHAMPION, month, conform_frame(frame, CHAMPION))
 
 
 def make_dataset(

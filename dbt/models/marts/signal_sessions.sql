@@ -1,5 +1,6 @@
 -- IC of the forecasts that were traded on, one row a market and session: Pearson against the raw
--- label, and Spearman with average ranks. A session appears once its labels have closed.
+-- label, and Spearman with average ranks; null where the names are too few or do not vary. A session
+-- appears once its labels have closed.
 with paired as (
     select
         forecasts.market,
@@ -12,7 +13,7 @@ with paired as (
             forecasts.market = labels.market
             and forecasts.session = labels.session
             and forecasts.symbol = labels.symbol
-    where labels.label is not null
+    where isfinite(labels.label) and isfinite(forecasts.score)
 ),
 
 ranked as (
@@ -27,8 +28,7 @@ select
     market,
     session,
     count(*) as names,
-    {{ correlation('score', 'label') }} as ic,
-    {{ correlation('score_rank', 'label_rank') }} as rank_ic
+    {{ correlation('score', 'label', least_names()) }} as ic,
+    {{ correlation('score_rank', 'label_rank', least_names()) }} as rank_ic
 from ranked
 group by market, session
-having count(*) >= {{ var('min_names') }}

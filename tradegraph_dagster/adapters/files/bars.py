@@ -10,8 +10,13 @@ import polars as pl
 from tradegraph_dagster.adapters.files.folder import MappedFolder, board_of
 from tradegraph_dagster.adapters.files.mapping import FROM_PRICES, NUMBERS, BarsMapping
 from tradegraph_dagster.adapters.files.options import FilesOptions
-from tradegraph_dagster.domain.core.errors import SourceRefused, SourceSuspect, SourceUnavailable
-from tradegraph_dagster.domain.core.frames import conform_frame
+from tradegraph_dagster.domain.core.errors import (
+    SchemaError,
+    SourceRefused,
+    SourceSuspect,
+    SourceUnavailable,
+)
+from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 
@@ -50,15 +55,16 @@ class FilesBars:
             listed_on=pl.coalesce("listed_session", "first_row"),
             board=pl.col("symbol").replace_strict(boards, return_dtype=pl.String),
         )
-        return conform_frame(rows.select(INSTRUMENTS.columns), INSTRUMENTS)
+        return _shape(rows, INSTRUMENTS)
 
     def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
         """Bars of each session. Raises as `instruments` does."""
-        return conform_frame(self._rows(sessions).with_columns(source=pl.lit(self.name)), RAW_BARS)
+        return _shape(self._rows(sessions).with_columns(source=pl.lit(self.name)), RAW_BARS)
 
     def _rows(self, sessions: Sequence[date]) -> pl.DataFrame:
         mapping = self._folder.mapping.bars
         table = _complete(self._folder.table(mapping), mapping)
+        _require_keys(table, mapping)
         _require_covered(self._market, table, sessions, self.name)
         rows = table.with_columns(first_row=pl.col("session").min().over("symbol"))
         if mapping.missing_rows == "suspended":
@@ -117,6 +123,22 @@ def _with_suspended(rows: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFram
     empty = [pl.lit(None, pl.Float64).alias(name) for name in _PRICES]
     filled = gaps.with_columns(*empty, volume=0.0, amount=0.0, is_suspended=True)
     return pl.concat([rows, filled.select(rows.columns)])
+
+
+def _shape(rows: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
+    """Select, cast and sort; repeated rows and holes are left to the step, which withholds only
+    the sessions that have them."""
+    typed = rows.select(pl.col(name).cast(dtype) for name, dtype in schema.dtypes.items())
+    return typed.sort(schema.key)
+
+
+def _require_keys(table: pl.DataFrame, mapping: BarsMapping) -> None:
+    holes = table.filter(pl.col("session").is_null() | pl.col("symbol").is_null()).height
+    if holes:
+        raise SchemaError(
+            f"files {mapping.files}: expected a date and a symbol in every row, "
+            f"found {holes} rows without; correct the files"
+        )
 
 
 def _require_covered(

@@ -32,7 +32,8 @@ class MlflowModelRegistry:
     """Versions of `tradegraph-<market>`, each with its run, tags and one file.
 
     Args:
-        tracking_uri: `sqlite:///…`, or the address of a server.
+        tracking_uri: `sqlite:///…`, another SQLAlchemy URL with its driver named
+            (`postgresql+psycopg2://…`), or the address of a server.
         artifact_root: Folder for the files of a local store; with a server, the cache of fetched
             files.
         market: Name of the experiment and part of the registered model's name.
@@ -195,10 +196,11 @@ class MlflowModelRegistry:
     @contextmanager
     def _mlflow_errors(self) -> Iterator[None]:
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             raise StoreUnavailable(
                 f"model registry {self._name}: {error}; check that it is reachable and run again",
                 table="registry",

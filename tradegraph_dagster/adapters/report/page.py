@@ -166,11 +166,23 @@ def _glance(head: Headline) -> tuple[str, ...]:
     )
 
 
+_Drawing = tuple[str, str, bool, "Callable[..., Figure]"]
+
+
 def _plots(story: MarketStory) -> list[Plot]:
-    book, signal, planted = story.daily_pnl, story.signal, story.planted_rank_ic
-    has_ic = bool(signal["rank_ic"].drop_nulls().len() or story.evaluation.height)
-    held = story.positions.filter(story.positions["quantity_shares"] != 0)
-    drawings: tuple[tuple[str, str, bool, Callable[..., Figure]], ...] = (
+    return [
+        Plot(title, caption, _svg(draw, story.market, title) if is_drawn else "")
+        for title, caption, is_drawn, draw in (
+            *_performance_drawings(story),
+            *_signal_drawings(story),
+            *_book_drawings(story),
+        )
+    ]
+
+
+def _performance_drawings(story: MarketStory) -> tuple[_Drawing, ...]:
+    book = story.daily_pnl
+    return (
         (
             "Equity against benchmark",
             "Net of fees. The benchmark holds the universe in equal weight and pays no costs.",
@@ -183,19 +195,33 @@ def _plots(story: MarketStory) -> list[Plot]:
             book.height > 0,
             partial(plots.drawdown_plot, book),
         ),
+    )
+
+
+def _signal_drawings(story: MarketStory) -> tuple[_Drawing, ...]:
+    signal, planted = story.signal, story.planted_rank_ic
+    has_signal = signal["rank_ic"].drop_nulls().len() > 0
+    return (
         (
             "RankIC by month",
             "Mean rank correlation of forecast and outcome, ± 1 standard error. Hollow: the "
             "month's candidate on sessions it had not seen.",
-            has_ic,
+            has_signal or story.evaluation["rank_ic"].drop_nulls().len() > 0,
             partial(plots.monthly_ic_plot, signal, story.evaluation, planted=planted),
         ),
         (
             "Cumulative RankIC",
             "A steady slope is a steady signal; a bend is where it changed.",
-            signal["rank_ic"].drop_nulls().len() > 0,
+            has_signal,
             partial(plots.cumulative_ic_plot, signal, planted=planted),
         ),
+    )
+
+
+def _book_drawings(story: MarketStory) -> tuple[_Drawing, ...]:
+    book = story.daily_pnl
+    held = story.positions.filter(story.positions["quantity_shares"] != 0)
+    return (
         (
             "Turnover and cost",
             "Above, traded notional over equity; below, fees paid so far.",
@@ -221,10 +247,6 @@ def _plots(story: MarketStory) -> list[Plot]:
             partial(plots.coverage_plot, story.coverage),
         ),
     )
-    return [
-        Plot(title, caption, _svg(draw, story.market, title) if is_drawn else "")
-        for title, caption, is_drawn, draw in drawings
-    ]
 
 
 def _svg(draw: Callable[..., Figure], market: str, title: str) -> str:

@@ -125,6 +125,8 @@ def monthly_ic_plot(
                     alpha=0.6 if face == "white" else 1.0,
                     label=name,
                 )
+        months = pl.concat([traded["month"], trained["month"]])
+        axes.set_xlim(_month_bounds(months))
         axes.set_ylabel("mean RankIC ± 1 SE")
         _legend(axes)
         _date_axis(axes)
@@ -259,6 +261,11 @@ def coverage_plot(coverage: pl.DataFrame, *, colour: str) -> Figure:
     return figure
 
 
+# Year, month and day ticks; the rest is for spans shorter than any report has.
+_DATE_WORDS = ["%Y", "%b", "%d %b", "%d %b", "%d %b", "%d %b"]
+_YEAR_AT_JANUARY = ["", "%Y", "%b", "%d %b", "%d %b", "%d %b"]
+
+
 @contextmanager
 def _figure(*, rows: int = 1) -> Iterator[tuple[Figure, list[Any]]]:
     import matplotlib as mpl
@@ -279,7 +286,9 @@ def _date_axis(axes: Axes, *, whole: bool = False) -> None:
 
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call]
+        locator, formats=_DATE_WORDS, zero_formats=_YEAR_AT_JANUARY, show_offset=False
+    )
     axes.xaxis.set_major_formatter(formatter)
     for panel in axes.figure.axes:
         panel.yaxis.set_major_locator(
@@ -300,6 +309,11 @@ def _legend(axes: Axes) -> None:
             handletextpad=0.5,
             columnspacing=1.4,
         )
+
+
+def _month_bounds(months: pl.Series) -> tuple[Any, Any]:
+    ordered = months.sort().to_numpy()
+    return ordered[0], ordered[-1] + np.timedelta64(31, "D")
 
 
 def _planted_line(axes: Axes, planted: float | None) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from tradegraph_dagster.adapters.sql.column_types import Instant, Money
 
-NAMING = {
+_NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -30,10 +30,10 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=_NAMING)
 
 # SQLite gives rising ids only to a column of exactly this type.
-ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 
 DECISIONS = Table(
     "decisions",
@@ -73,7 +73,7 @@ ORDERS = Table(
 FILLS = Table(
     "fills",
     metadata,
-    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
     Column("market", String(32), nullable=False),
     Column("broker", String(64), nullable=False),
     Column("execution_id", String(128), nullable=False),
@@ -93,7 +93,7 @@ FILLS = Table(
 BOOKINGS = Table(
     "bookings",
     metadata,
-    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
     Column("market", String(32), nullable=False),
     Column("broker", String(64), nullable=False),
     Column("booking_id", String(128), nullable=False),

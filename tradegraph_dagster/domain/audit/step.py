@@ -8,9 +8,19 @@ from datetime import date
 
 import polars as pl
 
-from tradegraph_dagster.domain.audit.chain import checkpoint_signature, entry_hash, sign
+from tradegraph_dagster.domain.audit.chain import (
+    checkpoint_signature,
+    entry_hash,
+    find_damage,
+    sign,
+)
 from tradegraph_dagster.domain.audit.ports import AuditLog
-from tradegraph_dagster.domain.audit.schema import AUDIT_CHECKPOINT, AuditEntry, Checkpoint
+from tradegraph_dagster.domain.audit.schema import (
+    AUDIT_CHECKPOINT,
+    AuditEntry,
+    ChainDamage,
+    Checkpoint,
+)
 from tradegraph_dagster.domain.core.errors import InvariantBroken
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frame_store import FrameStore, Written
@@ -48,6 +58,17 @@ def checkpoint_session(
     written = ws.store.write(AUDIT_CHECKPOINT, session, frame)
     facts = {"entries": checkpoint.entries, "tables": len(parts)}
     return Written(session, frame.height, written, facts)
+
+
+def verify_chain(ws: Workspace, *, audit: AuditLog, key: bytes) -> ChainDamage | None:
+    """Check the whole chain against every checkpoint in the lake; None if it is whole.
+
+    Raises:
+        CorruptPartition: A checkpoint cannot be read.
+    """
+    days = sorted(ws.store.partitions(AUDIT_CHECKPOINT.name))
+    checkpoints = frame_to_checkpoints(ws.store.read(AUDIT_CHECKPOINT, days))
+    return find_damage(audit.entries(), key, checkpoints)
 
 
 def session_tables(store: FrameStore, tables: Sequence[str], session: date) -> list[list[str]]:

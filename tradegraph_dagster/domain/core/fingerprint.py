@@ -17,10 +17,8 @@ def frame_fingerprint(frame: pl.DataFrame) -> str:
     """
     digest = hashlib.sha256(repr(list(frame.schema.items())).encode())
     digest.update(str(frame.height).encode())
-    nulls, values = _plain_columns(frame)
-    digest.update(np.ascontiguousarray(nulls).tobytes())
-    for series in values:
-        digest.update(_value_bytes(series))
+    for series in frame.get_columns():
+        digest.update(_series_bytes(series))
     return digest.hexdigest()
 
 
@@ -30,30 +28,18 @@ def data_fingerprint(data: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain_columns(frame: pl.DataFrame) -> tuple[np.ndarray, list[pl.Series]]:
-    """Null mask of shape (rows, columns), and the columns with their nulls filled."""
-    if not frame.width:
-        return np.empty((frame.height, 0), dtype=bool), []
-    filled = frame.select(
-        *(pl.col(name).is_null().alias(f"{name} is null") for name in frame.columns),
-        *(_filled(name, dtype) for name, dtype in frame.schema.items()),
-    )
-    masks = filled.select(filled.columns[: frame.width]).to_numpy()
-    return masks, filled.get_columns()[frame.width :]
-
-
-def _filled(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if dtype == pl.String:
-        return column.fill_null("")
-    if dtype == pl.Boolean:
-        return column.fill_null(False).cast(pl.UInt8)
-    return column.to_physical().fill_null(0)
-
-
-def _value_bytes(series: pl.Series) -> bytes:
+def _series_bytes(series: pl.Series) -> bytes:
+    """Values, preceded by the null mask where there are nulls; what lies beneath one is dropped."""
+    mask = b""
+    if series.null_count():
+        mask = b"null" + series.is_null().to_numpy().tobytes()
+        series = series.fill_null(strategy="zero") if _is_plain(series) else series.drop_nulls()
     if series.dtype == pl.String:
         texts = [text.encode() for text in series.to_list()]
         lengths = np.fromiter((len(text) for text in texts), dtype="<i8", count=len(texts))
-        return lengths.tobytes() + b"".join(texts)
-    return np.ascontiguousarray(series.to_numpy()).tobytes()
+        return mask + lengths.tobytes() + b"".join(texts)
+    return mask + np.ascontiguousarray(series.to_numpy()).tobytes()
+
+
+def _is_plain(series: pl.Series) -> bool:
+    return series.dtype.is_numeric()

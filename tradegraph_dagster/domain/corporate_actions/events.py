@@ -55,8 +55,5 @@ def keep_first_seen(events: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     """
     seen = stored.rename({"known_at": "first_seen"})
     joined = events.join(seen, on=list(CONTENT), how="left", nulls_equal=True)
-    return (
-        joined.with_columns(known_at=pl.coalesce("first_seen", "known_at"))
-        .select(CORPORATE_ACTIONS.columns)
-        .sort(CORPORATE_ACTIONS.key)
-    )
+    first = joined.with_columns(known_at=pl.coalesce("first_seen", "known_at"))
+    return first.select(list(CORPORATE_ACTIONS.columns)).sort(CORPORATE_ACTIONS.key)

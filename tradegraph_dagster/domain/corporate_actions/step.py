@@ -95,7 +95,8 @@ def adjust_sessions(ws: Workspace, sessions: Sequence[date]) -> StepReport:
         gap, is withheld with MissingSession; one with an impossible event or too few bars with
         SourceSuspect.
     """
-    ordered = sorted(set(sessions))
+    early = sorted({day for day in sessions if day < ws.first_session})
+    ordered = sorted(set(sessions) - set(early))
     ready, withheld = split_ready(
         ws.store,
         {
@@ -106,6 +107,7 @@ def adjust_sessions(ws: Workspace, sessions: Sequence[date]) -> StepReport:
         ordered,
         table=ADJUSTED_BARS.name,
     )
+    withheld.update({day: _before_history(ws, day) for day in early})
     written: list[Written] = []
     for stretch in _stretches(ws.calendar, ordered):
         able = _able_prefix(ws, stretch, frozenset(ready))
@@ -138,7 +140,7 @@ def _able_prefix(
 ) -> tuple[date, ...]:
     """The sessions at the head of a stretch that have their inputs and a session before them."""
     first = stretch[0]
-    if not ws.calendar.is_session(first) or first < ws.first_session:
+    if not ws.calendar.is_session(first):
         return ()
     if first > ws.first_session and ws.calendar.previous(first) not in ws.store.partitions(
         ADJUSTED_BARS.name
@@ -180,9 +182,17 @@ def _compute(ws: Workspace, able: Sequence[date]) -> pl.DataFrame:
     )
 
 
+def _before_history(ws: Workspace, session: date) -> MissingSession:
+    return MissingSession(
+        f"history begins on {ws.first_session}; take earlier sessions off the list",
+        table=ADJUSTED_BARS.name,
+        session=session,
+    )
+
+
 def _waits_for_previous(ws: Workspace, session: date) -> MissingSession:
-    if session < ws.first_session or not ws.calendar.is_session(session):
-        reason = f"expected a session from {ws.first_session} on, where this history begins"
+    if not ws.calendar.is_session(session):
+        reason = f"{ws.calendar.name} does not trade on this day; take it off the list"
     else:
         reason = (
             f"waits for {ADJUSTED_BARS.name} {ws.calendar.previous(session)}: "

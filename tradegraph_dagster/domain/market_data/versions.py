@@ -65,7 +65,7 @@ def merge_versions(stored: pl.DataFrame, answer: pl.DataFrame) -> Merge:
         newest.select(*SESSION_SYMBOL, stored_known_at="known_at"), on=SESSION_SYMBOL, how="left"
     )
     is_newer = (pl.col("known_at") > pl.col("stored_known_at")).fill_null(True)
-    added = _without_repeats(dated.filter(is_newer).select(RAW_BARS.columns))
+    added = _without_repeats(dated.filter(is_newer).select(list(RAW_BARS.columns)))
     return Merge(
         bars=pl.concat([stored, added]).sort(RAW_BARS.key),
         outdated=dated.filter(~is_newer).sort(RAW_BARS.key),

@@ -61,7 +61,5 @@ def _bins(values: np.ndarray) -> list[tuple[int, float | None, float]]:
     uppers = [None, *edges, None]
     return [
         (number, upper, float(share))
-        for number, (upper, share) in enumerate(
-            zip(uppers, shares, strict=True), start=MISSING_BIN
-        )
+        for number, (upper, share) in enumerate(zip(uppers, shares, strict=True), start=MISSING_BIN)
     ]

@@ -69,8 +69,8 @@ def train_month(
 ) -> Written:
     """Train the candidate for a month and write its CANDIDATE_MODEL and FEATURE_REFERENCE rows.
 
-    Timing: reads nothing after the last session before the month. A rerun on the same lake gives the same
-    file hash and version.
+    Timing: reads nothing after the last session before the month. A rerun on the same lake gives
+    the same file hash and version.
 
     Args:
         ws: Market and lake.

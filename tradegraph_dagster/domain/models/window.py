@@ -1,7 +1,7 @@
 """Which sessions a training month may learn from: the one place that says what a month means.
 
-The partition of month M is the model that may trade in M: it is trained when the last session before
-M has closed, and is effective from M's first session.
+The partition of month M is the model that may trade in M: it is trained when the last session
+before M has closed, and is effective from M's first session.
 """
 
 from __future__ import annotations

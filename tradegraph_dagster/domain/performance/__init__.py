@@ -1,5 +1,5 @@
-"""Positions -> profit and loss, exposure, costs, IC.
+"""Positions -> profit and loss, exposure, costs.
 
-In: `positions`, `fills`, bookings, `raw_bars`. Out: `daily_pnl`.
-Timing: after the close of the session.
+In: the ledger's fills and bookings, `positions`, `adjusted_bars`, the previous session's `universe`
+and `daily_pnl`. Out: `daily_pnl`. Timing: after the close of the session, forward in time.
 """

@@ -50,11 +50,11 @@ def books_to_breaks(ledger: LedgerView, broker: BrokerView, *, ratios: Ratios) -
         BREAKS rows of the statement's session; none when reconciled. Cash may differ by a cent.
     """
     breaks = [
-        *fill_breaks(ledger.fills, broker.fills),
-        *order_breaks(ledger, broker),
-        *booking_breaks(ledger.bookings, broker.bookings),
-        *position_breaks(ledger, broker, ratios),
-        *cash_breaks(ledger.book.cash, broker.statement.cash),
+        *_fill_breaks(ledger.fills, broker.fills),
+        *_order_breaks(ledger, broker),
+        *_booking_breaks(ledger.bookings, broker.bookings),
+        *_position_breaks(ledger, broker, ratios),
+        *_cash_breaks(ledger.book.cash, broker.statement.cash),
     ]
     return _to_frame(breaks, broker.statement.session)
 
@@ -72,7 +72,7 @@ def actions_to_ratios(actions: pl.DataFrame) -> dict[str, tuple[Decimal, ...]]:
     return {symbol: tuple(sorted(found)) for symbol, found in ratios.items() if found}
 
 
-def fill_breaks(ours: Sequence[Fill], theirs: Sequence[Fill]) -> list[Break]:
+def _fill_breaks(ours: Sequence[Fill], theirs: Sequence[Fill]) -> list[Break]:
     """Executions that one side lacks, or that differ."""
     mine = {(fill.broker, fill.execution_id): fill for fill in ours}
     other = {(fill.broker, fill.execution_id): fill for fill in theirs}
@@ -89,7 +89,7 @@ def fill_breaks(ours: Sequence[Fill], theirs: Sequence[Fill]) -> list[Break]:
     ]
 
 
-def order_breaks(ledger: LedgerView, broker: BrokerView) -> list[Break]:
+def _order_breaks(ledger: LedgerView, broker: BrokerView) -> list[Break]:
     """Orders nobody sent, orders still open, and orders filled beyond the broker's executions."""
     executed: Counter[str] = Counter()
     for fill in broker.fills:
@@ -105,7 +105,7 @@ def order_breaks(ledger: LedgerView, broker: BrokerView) -> list[Break]:
     return breaks
 
 
-def booking_breaks(ours: Sequence[Booking], theirs: Sequence[Booking]) -> list[Break]:
+def _booking_breaks(ours: Sequence[Booking], theirs: Sequence[Booking]) -> list[Break]:
     """Bookings that one side lacks, or that differ."""
     mine = {(booking.broker, booking.booking_id): booking for booking in ours}
     other = {(booking.broker, booking.booking_id): booking for booking in theirs}
@@ -122,7 +122,7 @@ def booking_breaks(ours: Sequence[Booking], theirs: Sequence[Booking]) -> list[B
     return breaks
 
 
-def position_breaks(ledger: LedgerView, broker: BrokerView, ratios: Ratios) -> list[Break]:
+def _position_breaks(ledger: LedgerView, broker: BrokerView, ratios: Ratios) -> list[Break]:
     """Holdings that differ, however little."""
     ours = {symbol: held.quantity_shares for symbol, held in ledger.book.positions.items()}
     theirs = broker.statement.positions
@@ -139,7 +139,7 @@ def position_breaks(ledger: LedgerView, broker: BrokerView, ratios: Ratios) -> l
     ]
 
 
-def cash_breaks(ours: Decimal, theirs: Decimal) -> list[Break]:
+def _cash_breaks(ours: Decimal, theirs: Decimal) -> list[Break]:
     """Cash that differs by more than a cent."""
     if abs(ours - theirs) <= CASH_TOLERANCE:
         return []

@@ -34,10 +34,12 @@ def champion_at(history: pl.DataFrame, session: date) -> str | None:
 def reference_month(history: pl.DataFrame, session: date) -> date | None:
     """Month whose training made the champion of `session`; None while there is none."""
     version = champion_at(history, session)
+    if version is None:
+        return None
     made = history.filter(
         (pl.col("effective_from") <= session)
         & pl.col("is_promoted")
         & (pl.col("candidate_version") == version)
     )
-    month: date | None = made["month"][-1] if version is not None and made.height else None
+    month: date | None = made["month"][-1] if made.height else None
     return month

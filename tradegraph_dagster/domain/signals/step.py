@@ -141,7 +141,7 @@ def _weigh_one(
     universe = ws.store.read(UNIVERSE, [session])
     holdings = pl.DataFrame(schema=_HOLDINGS)
     if previous > date.min:
-        holdings = ws.store.read(TARGET_WEIGHTS, [previous]).select(_HOLDINGS)
+        holdings = ws.store.read(TARGET_WEIGHTS, [previous]).select(*_HOLDINGS)
     candidates = universe.join(forecasts.select("symbol", "score"), on="symbol", how="left").select(
         "symbol", "score", "is_member", "is_suspended"
     )

@@ -91,21 +91,6 @@ def test_markets_share_a_database_and_nothing_else(place: SqlPlace) -> None:
         second.books.decisions.record_decision(make_decision(place.market), [])
 
 
-def test_an_intent_must_belong_to_its_decision(place: SqlPlace) -> None:
-    stranger = make_intent(place.market, decision_id="dec-other")
-    with pytest.raises(InvariantBroken, match="dec-other"):
-        place.open().books.decisions.record_decision(make_decision(place.market), [stranger])
-
-
-def test_an_order_id_cannot_be_taken_twice(place: SqlPlace) -> None:
-    decisions = place.open().books.decisions
-    decisions.record_decision(make_decision(place.market), [make_intent(place.market)])
-    again = make_intent(place.market, decision_id="dec-b")
-    with pytest.raises(InvariantBroken, match="refused a row"):
-        decisions.record_decision(make_decision(place.market, name="dec-b"), [again])
-    assert decisions.decision("dec-b") is None
-
-
 @pytest.mark.parametrize("money", [Decimal("NaN"), Decimal("Infinity")])
 def test_money_must_be_a_number(place: SqlPlace, money: Decimal) -> None:
     with pytest.raises(InvariantBroken, match="finite Decimal"):

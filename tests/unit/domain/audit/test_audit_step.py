@@ -12,7 +12,11 @@ from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
 from tradegraph_dagster.domain.audit.chain import find_damage
 from tradegraph_dagster.domain.audit.schema import AUDIT_CHECKPOINT
-from tradegraph_dagster.domain.audit.step import checkpoint_session, frame_to_checkpoints
+from tradegraph_dagster.domain.audit.step import (
+    checkpoint_session,
+    frame_to_checkpoints,
+    verify_chain,
+)
 from tradegraph_dagster.domain.core.errors import InvariantBroken
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
@@ -89,3 +93,16 @@ def test_another_key_is_refused(ws: Workspace, audit: MemoryAuditLog) -> None:
     checkpoint(ws, audit)
     with pytest.raises(InvariantBroken, match="not signed with this key"):
         checkpoint(ws, audit, key=b"x" * 32)
+
+
+def test_a_chain_is_verified_against_the_lake(ws: Workspace, audit: MemoryAuditLog) -> None:
+    assert verify_chain(ws, audit=audit, key=KEY) is None
+    for session in SESSIONS:
+        checkpoint(ws, audit, session)
+    assert verify_chain(ws, audit=audit, key=KEY) is None
+    clock = FixedClock(datetime(2024, 1, 3, tzinfo=UTC))
+    shorter = MemoryAuditLog(market="plain", clock=clock, key=KEY)
+    checkpoint(Workspace(ws.market, ws.store, SESSIONS[0]), shorter)
+    damage = verify_chain(ws, audit=shorter, key=KEY)
+    assert damage is not None
+    assert damage.kind == "truncated"

@@ -10,7 +10,7 @@ from tests.support.plain_market import PlainMarket
 from tradegraph_dagster.domain.core.errors import MissingSession
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.datasets import labels as labels_module
-from tradegraph_dagster.domain.datasets.labels import bars_to_labels
+from tradegraph_dagster.domain.datasets.labels import bars_to_labels, closes_at_upper_limit
 from tradegraph_dagster.domain.datasets.schema import LABELS
 
 MARKET = PlainMarket()
@@ -93,25 +93,26 @@ def test_narrow_limit_of_a_flagged_name_is_seen() -> None:
     assert label(change(bars_of({4: 10.5}), 4, is_st=True))["is_entry_tradable"] is False
 
 
-@pytest.mark.parametrize("reference", [0.09, 0.11, 0.19, 0.29, 0.294, 0.3049, 0.5, 0.995, 1.009])
 @pytest.mark.parametrize("is_st", [True, False])
 def test_fast_path_agrees_with_asking_for_every_band(
-    monkeypatch: pytest.MonkeyPatch, reference: float, is_st: bool
+    monkeypatch: pytest.MonkeyPatch, is_st: bool
 ) -> None:
-    def found() -> list[object]:
-        answers = []
-        for ticks in range(-1, 12):
-            close = round(reference, 2) + ticks / 100
-            bars = change(
-                bars_of({4: close}), 4, reference_close=reference, raw_close=close, is_st=is_st
-            )
-            answers.append(label(bars)["is_entry_tradable"])
-        return answers
-
-    fast = found()
+    references = [0.09, 0.11, 0.19, 0.29, 0.294, 0.3049, 0.5, 0.995, 1.009, 9.994]
+    cases = [
+        {"reference_close": reference, "raw_close": round(reference, 2) + ticks / 100}
+        for reference in references
+        for ticks in range(-1, max(12, round(20 * reference)))
+    ]
+    row = bars_of({}).filter(pl.col("session") == DAYS[4])
+    bars = pl.concat([row] * len(cases)).with_columns(
+        pl.DataFrame(cases),
+        is_st=pl.lit(is_st),
+        symbol=pl.Series([f"{at:06d}" for at in range(len(cases))]),
+    )
+    fast = closes_at_upper_limit(bars, MARKET.calendar, MARKET)
     monkeypatch.setattr(labels_module, "NEVER_LIMITED_FRAC", -10.0)
-    assert found() == fast
-    assert False in fast
+    assert closes_at_upper_limit(bars, MARKET.calendar, MARKET).equals(fast)
+    assert 0 < fast.height < len(cases)
 
 
 def test_market_without_limits_and_first_session_can_always_be_bought() -> None:

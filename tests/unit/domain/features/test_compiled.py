@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -16,3 +18,12 @@ def test_what_numba_refuses_runs_as_plain_python() -> None:
         kernel = compiled("f8[::1](f8[::1])")(double)
     assert kernel is double
     assert kernel(np.array([1.0])).tolist() == [2.0]
+
+
+def test_without_numba_kernels_run_as_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def total(x: np.ndarray) -> float:
+        return float(x.sum())
+
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.warns(RuntimeWarning, match="ImportError|ModuleNotFoundError"):
+        assert compiled("f8(f8[::1])")(total) is total

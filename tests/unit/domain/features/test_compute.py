@@ -78,7 +78,7 @@ def test_one_session_equals_the_range_bit_for_bit(begins: int) -> None:
     bars = troubled_bars().filter(pl.col("session") >= days[0])
     whole = compute(bars, days, history_begins=days[0])
     check_frame(whole, ALPHA158.schema)
-    for at in [*range(12), *range(55, 75), *range(115, len(days))]:
+    for at in [*range(8), *range(57, 63), *range(76, 96), *range(128, len(days))]:
         session = days[at]
         window = days[max(0, at - 60) : at + 1]
         tail = bars.filter(pl.col("session").is_in(list(window)))
@@ -107,6 +107,16 @@ def test_equals_the_set_itself_on_a_whole_history() -> None:
     expected = ALPHA158.compute({name: bars.get_column(name).to_numpy() for name in BAR_FIELDS})
     computed = compute(bars, DAYS).select(NAMES).to_numpy()
     assert np.ascontiguousarray(computed).tobytes() == np.ascontiguousarray(expected).tobytes()
+
+
+def test_windows_begin_on_the_listing_session_also_when_its_bar_is_missing() -> None:
+    late = make_adjusted_bars(DAYS[30:50], ["301000.SZ"])
+    fields = {name: late.get_column(name).to_numpy().copy() for name in BAR_FIELDS}
+    for values in fields.values():
+        values[:2] = np.nan
+    bars = pl.concat([make_adjusted_bars(DAYS[:50], SYMBOLS), drop(late, "301000.SZ", DAYS[30:32])])
+    computed = compute(bars.sort("session", "symbol"), [DAYS[40]])
+    assert row(computed, DAYS[40], "301000.SZ") == ALPHA158.compute(fields)[10].tobytes()
 
 
 def test_suspended_rows_are_returned_and_rows_without_a_bar_are_not() -> None:

@@ -24,9 +24,7 @@ def frame(column: str, values: list[float | None], session: date = DAY) -> pl.Da
 
 def test_pearson_and_spearman_by_hand() -> None:
     # Deviations of 1, 2, 6 are -2, -1, 3; of 1, 3, 2 they are -1, 1, 0: covariance 1.
-    ics = session_ics(
-        frame("score", [1.0, 2.0, 6.0]), frame("label", [1.0, 3.0, 2.0]), min_names=3
-    )
+    ics = session_ics(frame("score", [1.0, 2.0, 6.0]), frame("label", [1.0, 3.0, 2.0]), min_names=3)
     row = ics.row(0, named=True)
     assert row["ic"] == pytest.approx(1 / math.sqrt(14 * 2))
     assert row["rank_ic"] == pytest.approx(0.5)

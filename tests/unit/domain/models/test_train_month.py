@@ -27,6 +27,7 @@ from tradegraph_dagster.domain.models.schema import (
 from tradegraph_dagster.domain.models.step import train_month
 from tradegraph_dagster.domain.registry.step import evaluate_month
 
+
 def train(ws: Workspace, folder: Path, **changes: object) -> dict:
     registry = MemoryModelRegistry()
     plan = replace(PLAN, **changes)

@@ -12,7 +12,8 @@ as many newcomers enter as there are places. Six things differ from the rule as 
 - in a session in which nothing has a score, nothing is traded.
 
 A held name without a score, or without a row at all, ranks last and leaves first. Where `topk` is
-lowered, the surplus leaves at once.
+lowered, the surplus leaves at once. As published, the worst leave also where there are fewer
+newcomers than places: in a universe hardly larger than `topk` set `n_drop` low.
 
 Source: microsoft/qlib, contrib/strategy/signal_strategy.py, TopkDropoutStrategy.
 """
@@ -72,7 +73,7 @@ def weigh(
         return _weighed(held, [], settings)
     newcomers = _newcomers(candidates, holdings)
     room = settings.topk - held.height
-    best = newcomers.head(max(settings.n_drop + room, 0))
+    best = newcomers.head(settings.n_drop + max(room, 0))
     leaving = _leaving(held, best, settings)
     staying = held.filter(~pl.col("symbol").is_in(leaving))
     entering = best["symbol"].head(max(len(leaving) + room, 0)).to_list()

@@ -1,0 +1,253 @@
+"""A small market with fees, a lake of tick-grid bars, books in memory and the simulated broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tests.support.plain_market import PlainMarket, make_instruments
+from tradegraph_dagster.adapters.memory.clock import FixedClock
+from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
+from tradegraph_dagster.adapters.memory.ledger import memory_books
+from tradegraph_dagster.adapters.simulated.broker import SimulatedBroker
+from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.domain.core.frame_store import write_sessions
+from tradegraph_dagster.domain.core.frames import conform_frame
+from tradegraph_dagster.domain.core.money import round_half_up
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
+from tradegraph_dagster.domain.markets.schema import Fees, Side
+from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.orders.ports import TradingBooks
+from tradegraph_dagster.domain.orders.schema import OrderIntent
+from tradegraph_dagster.domain.orders.step import (
+    collect_executions,
+    decide_session,
+    submit_session,
+)
+from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
+from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
+from tradegraph_dagster.domain.signals.schema import TARGET_WEIGHTS
+
+FIRST = date(2023, 1, 2)
+SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+RULES: Mapping[str, Mapping[str, Any]] = {
+    "kill_switch": {},
+    "max_position": {"max_position_frac": 0.25},
+    "max_gross": {},
+    "max_turnover": {"max_turnover_frac": 2.0},
+    "cash_available": {},
+    "daily_loss": {"max_daily_loss_frac": 0.2},
+    "max_drawdown": {"max_drawdown_frac": 0.5},
+    "max_order_notional": {"max_order_notional": 10_000_000},
+}
+
+
+@dataclass(frozen=True)
+class FeeMarket(PlainMarket):
+    """T+1, whole lots of 100, 10 % limits; commission of at least 5 an order, duty on sales."""
+
+    def fees(self, side: Side, notional: Decimal, session: date, *, shares: int) -> Fees:
+        if notional == 0:
+            return Fees()
+        duty = round_half_up(notional * Decimal("0.0005")) if side is Side.SELL else Decimal(0)
+        return Fees(
+            commission=max(round_half_up(notional * Decimal("0.0003")), Decimal(5)),
+            stamp_duty=duty,
+        )
+
+
+@dataclass
+class World:
+    """Everything a trading step needs."""
+
+    ws: Workspace
+    books: TradingBooks
+    broker: SimulatedBroker
+    sessions: tuple[date, ...]
+    bars: pl.DataFrame
+    clock: FixedClock = field(default_factory=lambda: FixedClock(datetime(2023, 1, 2, tzinfo=UTC)))
+
+    def put_bars(self, bars: pl.DataFrame) -> None:
+        """Replace the lake's bars, all of them validated."""
+        self.bars = bars
+        write_sessions(self.ws.store, ADJUSTED_BARS, bars, self.sessions)
+        write_sessions(self.ws.store, VALIDATED_BARS, bars, self.sessions)
+        write_sessions(self.ws.store, INSTRUMENTS, make_instruments(bars), self.sessions)
+
+    def put_actions(self, session: date, *events: Mapping[str, Any]) -> None:
+        """Replace the corporate actions of a session."""
+        self.ws.store.write(CORPORATE_ACTIONS, session, make_actions(session, *events))
+
+    def put_weights(self, session: date, weights: Mapping[str, float]) -> None:
+        """Write target weights of session t."""
+        rows = [
+            {
+                "session": session,
+                "symbol": symbol,
+                "weight_frac": weight,
+                "score": None,
+                "held_sessions": 1,
+                "model_version": "1",
+            }
+            for symbol, weight in weights.items()
+        ]
+        frame = pl.DataFrame(rows, schema=TARGET_WEIGHTS.dtypes)
+        self.ws.store.write(TARGET_WEIGHTS, session, conform_frame(frame, TARGET_WEIGHTS))
+
+    def decide(self, session: date, **changes: Any) -> pl.DataFrame:
+        """Decide and read back the table."""
+        arguments = {
+            "strategy": "test",
+            "execution": ExecutionPolicy(min_trade_frac=0.0, cash_buffer_frac=0.0),
+            "rules": RULES,
+        } | changes
+        written = decide_session(self.ws, session=session, books=self.books, **arguments)
+        from tradegraph_dagster.domain.risk.schema import RISK_DECISION
+
+        return self.ws.store.read(RISK_DECISION, [written.partition])
+
+    def submit(self, session: date, broker: Any = None) -> pl.DataFrame:
+        """Submit and read back the table."""
+        from tradegraph_dagster.domain.orders.schema import ORDERS
+
+        submit_session(self.ws, session=session, books=self.books, broker=broker or self.broker)
+        return self.ws.store.read(ORDERS, [session])
+
+    def collect(self, session: date) -> pl.DataFrame:
+        """Collect and read back the table."""
+        from tradegraph_dagster.domain.orders.schema import FILLS
+
+        collect_executions(self.ws, session=session, books=self.books, broker=self.broker)
+        return self.ws.store.read(FILLS, [session])
+
+    def settle(self, session: date) -> pl.DataFrame:
+        """Collect, and close the books."""
+        fills = self.collect(session)
+        self.books.reconciliations.record_reconciliation(session, breaks=0, fingerprint="x")
+        return fills
+
+    def trade(self, session: date, weights: Mapping[str, float]) -> pl.DataFrame:
+        """One whole session on the weights of the one before."""
+        self.put_weights(self.ws.calendar.previous(session), weights)
+        self.decide(session)
+        self.submit(session)
+        return self.settle(session)
+
+
+def make_world(
+    folder: Path,
+    *,
+    days: int = 6,
+    symbols: Sequence[str] = SYMBOLS,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    market: PlainMarket | None = None,
+) -> World:
+    """A lake with bars, no corporate actions, no weights; nothing settled."""
+    rules = market or FeeMarket()
+    sessions = rules.calendar.sessions[:days]
+    ws = Workspace(rules, MemoryFrameStore(), sessions[0])
+    clock = FixedClock(datetime(2023, 1, 2, tzinfo=UTC))
+    books = memory_books(market=rules.name, clock=clock)
+    broker = SimulatedBroker(
+        folder / "broker.db", ws, books.kill_switch, OPTIONS.model_validate(options or {})
+    )
+    world = World(ws, books, broker, sessions, ADJUSTED_BARS.empty(), clock)
+    world.put_bars(make_tick_bars(sessions, symbols, seed=seed))
+    for session in sessions:
+        world.put_actions(session)
+    return world
+
+
+def make_tick_bars(sessions: Sequence[date], symbols: Sequence[str], *, seed: int) -> pl.DataFrame:
+    """Bars whose raw prices are whole cents, 2 % a day, with plenty of volume."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number, symbol in enumerate(symbols):
+        close = 10.0 + 5 * number
+        for listed, session in enumerate(sessions, start=1):
+            reference = close if listed > 1 else None
+            open_ = round(close * (1 + rng.normal(0, 0.005)), 2)
+            close = round(open_ * (1 + rng.normal(0, 0.01)), 2)
+            low = round(min(open_, close) - 0.02, 2)
+            high = round(max(open_, close) + 0.02, 2)
+            rows.append(
+                bar_row(session, symbol, (open_, high, low, close), reference, listed=listed)
+            )
+    return conform_frame(pl.DataFrame(rows, schema=ADJUSTED_BARS.dtypes), ADJUSTED_BARS)
+
+
+def bar_row(
+    session: date,
+    symbol: str,
+    quotes: tuple[float, float, float, float],
+    reference: float | None,
+    *,
+    listed: int = 100,
+    volume: float = 1_000_000.0,
+) -> dict[str, Any]:
+    """One ADJUSTED_BARS row with factors of 1; quotes are open, high, low and close."""
+    prices = dict(zip(("open", "high", "low", "close"), quotes, strict=True))
+    _, high, low, close = quotes
+    return {
+        "session": session,
+        "symbol": symbol,
+        **prices,
+        "vwap": (high + low) / 2,
+        "volume": volume,
+        "amount": volume * close,
+        **{f"raw_{name}": value for name, value in prices.items()},
+        "reference_close": reference,
+        "last_raw_close": close,
+        "price_factor": 1.0,
+        "share_factor": 1.0,
+        "is_suspended": False,
+        "is_st": False,
+        "sessions_listed": listed,
+    }
+
+
+def make_actions(session: date, *events: Mapping[str, Any]) -> pl.DataFrame:
+    """CORPORATE_ACTIONS rows; what an event does not say is nothing."""
+    nothing = {
+        "cash_per_share": 0.0,
+        "bonus_ratio": 0.0,
+        "rights_ratio": 0.0,
+        "rights_price": 0.0,
+        "split_ratio": 1.0,
+    }
+    stamp = datetime(session.year, session.month, session.day, 0, 30, tzinfo=UTC)
+    rows = [
+        {"session": session, **nothing, **event, "source": "test", "known_at": stamp}
+        for event in events
+    ]
+    return conform_frame(pl.DataFrame(rows, schema=CORPORATE_ACTIONS.dtypes), CORPORATE_ACTIONS)
+
+
+def make_intent(
+    session: date,
+    symbol: str = "AAA",
+    quantity_shares: int = 100,
+    *,
+    side: Side = Side.BUY,
+    name: str = "",
+    market: str = "plain",
+) -> OrderIntent:
+    """An order with an id of its own."""
+    return OrderIntent(
+        client_order_id=name or f"tg1-{session}-{symbol}-{side}",
+        decision_id="dec-test",
+        market=market,
+        session=session,
+        symbol=symbol,
+        side=side,
+        quantity_shares=quantity_shares,
+    )

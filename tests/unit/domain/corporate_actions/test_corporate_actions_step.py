@@ -1,0 +1,199 @@
+"""Events are stored by ex-date; adjusting goes forward without a gap."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from tests.support.make_bars import weekdays
+from tests.support.make_market_data import (
+    SYMBOLS,
+    Event,
+    RecordingSource,
+    make_events,
+    make_instruments_of,
+    make_raw_bars,
+    make_workspace,
+)
+from tradegraph_dagster.domain.core.errors import MissingSession, SourceSuspect, UnknownSymbol
+from tradegraph_dagster.domain.core.frame_store import write_sessions
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
+from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
+from tradegraph_dagster.domain.markets.workspace import Workspace
+
+DAYS = weekdays(8)
+BARS = make_raw_bars(DAYS)
+EVENTS = make_events(Event(DAYS[2], cash_per_share=0.5), Event(DAYS[5], split_ratio=2.0))
+
+
+def stocked(
+    *,
+    first_session: date = DAYS[0],
+    events: pl.DataFrame = EVENTS,
+    without: tuple[date, ...] = (),
+) -> Workspace:
+    ws = make_workspace(first_session)
+    days = [day for day in DAYS if day not in without]
+    write_sessions(ws.store, RAW_BARS, BARS, days)
+    write_sessions(ws.store, INSTRUMENTS, make_instruments_of(BARS), days)
+    write_sessions(ws.store, CORPORATE_ACTIONS, events, days)
+    return ws
+
+
+def fingerprints(ws: Workspace) -> list[str]:
+    return [ws.store.fingerprint(ADJUSTED_BARS.name, day) for day in DAYS]
+
+
+def ingest(ws: Workspace, events: pl.DataFrame, latest: date = DAYS[-1]):  # noqa: ANN201
+    return ingest_actions(ws, RecordingSource(event_rows=events), DAYS, latest_known=latest)
+
+
+def test_a_session_without_events_is_an_empty_partition() -> None:
+    ws = make_workspace(DAYS[0])
+    report = ingest(ws, EVENTS)
+    assert [part.rows for part in report.written] == [0, 0, 1, 0, 0, 1, 0, 0]
+    assert not report.withheld
+    assert report.written[2].facts == {"events": 1, "known_late": 0}
+
+
+def test_events_of_a_session_that_is_too_far_ahead_are_not_asked_for() -> None:
+    source = RecordingSource(event_rows=EVENTS)
+    report = ingest_actions(make_workspace(DAYS[0]), source, DAYS, latest_known=DAYS[3])
+    assert source.asked == list(DAYS[:4])
+    assert list(report.withheld) == list(DAYS[4:])
+    assert isinstance(report.withheld[DAYS[4]], MissingSession)
+
+
+def test_an_event_keeps_the_instant_it_was_first_seen() -> None:
+    ws = make_workspace(DAYS[0])
+    first = ingest(ws, EVENTS)
+    seen_again = EVENTS.with_columns(pl.col("known_at") + timedelta(days=9))
+    again = ingest(ws, seen_again)
+    assert [part.fingerprint for part in first.written] == [
+        part.fingerprint for part in again.written
+    ]
+
+
+def test_a_changed_event_replaces_the_stored_one() -> None:
+    ws = make_workspace(DAYS[0])
+    ingest(ws, EVENTS)
+    ingest(ws, make_events(Event(DAYS[2], cash_per_share=0.6)))
+    stored = ws.store.read(CORPORATE_ACTIONS, DAYS)
+    assert stored["cash_per_share"].to_list() == [0.6]
+
+
+def test_an_event_shown_after_the_open_is_counted() -> None:
+    late = datetime(2024, 1, 3, 12, 0, tzinfo=EVENTS["known_at"][0].tzinfo)
+    report = ingest(make_workspace(DAYS[0]), make_events(Event(DAYS[2], split_ratio=2, known_at=late)))
+    assert report.written[2].facts["known_late"] == 1
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        Event(DAYS[2], cash_per_share=-1.0),
+        Event(DAYS[2], cash_per_share=float("nan")),
+        Event(DAYS[2], split_ratio=0.0),
+        Event(DAYS[2], rights_ratio=0.3),
+        Event(DAYS[2], rights_price=6.0, bonus_ratio=0.1),
+        Event(DAYS[2]),
+    ],
+)
+def test_an_impossible_event_withholds_its_session(impossible: Event) -> None:
+    report = ingest(make_workspace(DAYS[0]), make_events(impossible))
+    assert list(report.withheld) == [DAYS[2]]
+    assert isinstance(report.withheld[DAYS[2]], SourceSuspect)
+    assert report.withheld[DAYS[2]].symbol == SYMBOLS[0]
+    assert len(report.written) == len(DAYS) - 1
+
+
+def test_an_event_of_an_unknown_symbol_withholds_its_session() -> None:
+    report = ingest(make_workspace(DAYS[0]), make_events(Event(DAYS[2], "999999.SH", 1.0)))
+    assert isinstance(report.withheld[DAYS[2]], UnknownSymbol)
+
+
+def test_a_range_is_adjusted_from_where_history_begins() -> None:
+    ws = stocked()
+    report = adjust_sessions(ws, DAYS)
+    assert [part.partition for part in report.written] == list(DAYS)
+    assert not report.withheld
+    adjusted = ws.store.read(ADJUSTED_BARS, DAYS)
+    factors = adjusted.filter(pl.col("symbol") == SYMBOLS[0])["price_factor"].to_list()
+    assert factors[5] == factors[2] * 2
+
+
+def test_session_by_session_writes_the_bits_of_the_range() -> None:
+    together, single = stocked(), stocked()
+    adjust_sessions(together, DAYS)
+    for day in DAYS:
+        adjust_sessions(single, [day])
+    assert fingerprints(together) == fingerprints(single)
+
+
+def test_running_again_changes_nothing() -> None:
+    ws = stocked()
+    adjust_sessions(ws, DAYS)
+    before = fingerprints(ws)
+    adjust_sessions(ws, DAYS[3:6])
+    assert fingerprints(ws) == before
+
+
+def test_a_session_without_inputs_withholds_itself_and_all_later_ones() -> None:
+    ws = stocked(without=(DAYS[3],))
+    report = adjust_sessions(ws, DAYS)
+    assert [part.partition for part in report.written] == list(DAYS[:3])
+    assert list(report.withheld) == list(DAYS[3:])
+    assert all(isinstance(error, MissingSession) for error in report.withheld.values())
+    assert "raw_bars" in str(report.withheld[DAYS[3]])
+    assert f"adjusted_bars {DAYS[3]}" in str(report.withheld[DAYS[4]])
+
+
+def test_later_sessions_never_build_on_an_old_version_of_a_withheld_one() -> None:
+    ws = stocked()
+    adjust_sessions(ws, DAYS)
+    before = fingerprints(ws)
+    bad = make_events(Event(DAYS[3], cash_per_share=1_000.0))
+    write_sessions(ws.store, CORPORATE_ACTIONS, bad, [DAYS[3]])
+    report = adjust_sessions(ws, DAYS)
+    assert [part.partition for part in report.written] == list(DAYS[:3])
+    assert isinstance(report.withheld[DAYS[3]], SourceSuspect)
+    assert isinstance(report.withheld[DAYS[4]], MissingSession)
+    assert fingerprints(ws) == before
+
+
+def test_a_first_session_that_fails_withholds_everything() -> None:
+    ws = stocked()
+    adjust_sessions(ws, DAYS[:3])
+    bad = make_events(Event(DAYS[3], cash_per_share=1_000.0))
+    write_sessions(ws.store, CORPORATE_ACTIONS, bad, [DAYS[3]])
+    report = adjust_sessions(ws, DAYS[3:])
+    assert report.written == ()
+    assert list(report.withheld) == list(DAYS[3:])
+
+
+def test_the_session_before_must_be_adjusted() -> None:
+    report = adjust_sessions(stocked(), DAYS[2:4])
+    assert report.written == ()
+    assert f"adjusted_bars {DAYS[1]}" in str(report.withheld[DAYS[2]])
+
+
+def test_a_gap_in_the_list_is_no_gap_in_the_lake() -> None:
+    ws = stocked()
+    adjust_sessions(ws, DAYS)
+    report = adjust_sessions(ws, [DAYS[6], DAYS[1], DAYS[2]])
+    assert [part.partition for part in report.written] == [DAYS[1], DAYS[2], DAYS[6]]
+
+
+def test_sessions_before_history_are_refused() -> None:
+    report = adjust_sessions(stocked(first_session=DAYS[2]), DAYS)
+    assert list(report.withheld) == list(DAYS[:2])
+    assert str(DAYS[2]) in str(report.withheld[DAYS[0]])
+    assert [part.partition for part in report.written] == list(DAYS[2:])
+
+
+def test_a_closed_day_is_refused() -> None:
+    report = adjust_sessions(stocked(), [date(2024, 1, 6)])
+    assert isinstance(report.withheld[date(2024, 1, 6)], MissingSession)

@@ -1,0 +1,189 @@
+"""Ingesting asks only for what can exist, and writes only what can be true."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from tests.support.make_bars import weekdays
+from tests.support.make_market_data import (
+    RecordingSource,
+    make_instruments_of,
+    make_raw_bars,
+    make_workspace,
+)
+from tradegraph_dagster.domain.core.errors import (
+    MissingSession,
+    SchemaError,
+    SourceSuspect,
+    UnknownSymbol,
+)
+from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
+from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
+from tradegraph_dagster.domain.markets.workspace import Workspace
+
+DAYS = weekdays(5)
+BARS = make_raw_bars(DAYS)
+ONE_BAR = (pl.col("session") == DAYS[1]) & (pl.col("symbol") == "000001.SZ")
+
+
+@pytest.fixture
+def ws() -> Workspace:
+    return make_workspace(DAYS[0])
+
+
+def test_every_session_becomes_a_partition(ws: Workspace) -> None:
+    source = RecordingSource(make_instruments_of(BARS), BARS)
+    bars = ingest_bars(ws, source, DAYS, latest_closed=DAYS[-1])
+    instruments = ingest_instruments(ws, source, DAYS, latest_closed=DAYS[-1])
+    assert [part.partition for part in bars.written] == list(DAYS)
+    assert [part.partition for part in instruments.written] == list(DAYS)
+    assert not bars.withheld
+    assert not instruments.withheld
+    assert ws.store.read(RAW_BARS, DAYS).equals(BARS)
+    assert bars.written[0].facts == {"symbols": 2, "suspended": 0, "corrections": 0}
+
+
+def test_a_session_that_has_not_closed_is_never_asked_for(ws: Workspace) -> None:
+    source = RecordingSource(bar_rows=BARS)
+    report = ingest_bars(ws, source, DAYS, latest_closed=DAYS[2])
+    assert source.asked == list(DAYS[:3])
+    assert list(report.withheld) == list(DAYS[3:])
+    assert isinstance(report.withheld[DAYS[3]], MissingSession)
+    assert str(DAYS[3]) in str(report.withheld[DAYS[3]])
+    assert str(DAYS[2]) in str(report.withheld[DAYS[3]])
+
+
+def test_a_closed_day_is_never_asked_for(ws: Workspace) -> None:
+    source = RecordingSource(bar_rows=BARS)
+    saturday = DAYS[-1] + timedelta(days=1)
+    report = ingest_bars(ws, source, [saturday], latest_closed=saturday)
+    assert source.asked == []
+    assert isinstance(report.withheld[saturday], MissingSession)
+
+
+@pytest.mark.parametrize("missing", [DAYS[:1], DAYS[1:3], DAYS])
+def test_a_session_without_rows_is_suspect_and_the_others_are_written(
+    ws: Workspace, missing: tuple
+) -> None:
+    source = RecordingSource(
+        instrument_rows=make_instruments_of(BARS).filter(~pl.col("session").is_in(list(missing))),
+        bar_rows=BARS.filter(~pl.col("session").is_in(list(missing))),
+    )
+    for ingest in (ingest_bars, ingest_instruments):
+        report = ingest(ws, source, DAYS, latest_closed=DAYS[-1])
+        assert sorted(report.withheld) == list(missing)
+        assert all(isinstance(error, SourceSuspect) for error in report.withheld.values())
+        assert {part.partition for part in report.written} == set(DAYS) - set(missing)
+
+
+def test_an_unknown_symbol_withholds_its_session_only(ws: Workspace) -> None:
+    stranger = BARS.filter(ONE_BAR).with_columns(symbol=pl.lit("999999.SH"))
+    rows = pl.concat([BARS, stranger]).sort(RAW_BARS.key)
+    source = RecordingSource(make_instruments_of(rows), rows)
+    for ingest in (ingest_bars, ingest_instruments):
+        report = ingest(ws, source, DAYS, latest_closed=DAYS[-1])
+        assert list(report.withheld) == [DAYS[1]]
+        error = report.withheld[DAYS[1]]
+        assert isinstance(error, UnknownSymbol)
+        assert (error.session, error.symbol) == (DAYS[1], "999999.SH")
+        assert len(report.written) == 4
+
+
+def test_a_board_the_market_does_not_give_is_suspect(ws: Workspace) -> None:
+    wrong = pl.when(ONE_BAR).then(pl.lit("star")).otherwise("board")
+    source = RecordingSource(make_instruments_of(BARS).with_columns(board=wrong))
+    report = ingest_instruments(ws, source, DAYS, latest_closed=DAYS[-1])
+    assert list(report.withheld) == [DAYS[1]]
+    assert "expected board main, found star" in str(report.withheld[DAYS[1]])
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        (BARS.drop("amount"), "amount"),
+        (BARS.with_columns(pl.col("volume").cast(pl.Int64)), "volume"),
+        (BARS.with_columns(surprise=1), "surprise"),
+    ],
+)
+def test_other_columns_are_refused_by_name(ws: Workspace, bad: pl.DataFrame, named: str) -> None:
+    with pytest.raises(SchemaError, match=named) as caught:
+        ingest_bars(ws, RecordingSource(bar_rows=bad), DAYS, latest_closed=DAYS[-1])
+    assert "recorded" in str(caught.value)
+    assert caught.value.session == DAYS[0]
+    assert ws.store.partitions(RAW_BARS.name) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pl.concat([BARS, BARS.filter(ONE_BAR)]).sort(RAW_BARS.key),
+        BARS.with_columns(volume=pl.when(~ONE_BAR).then("volume")),
+    ],
+    ids=["duplicate", "null"],
+)
+def test_a_repeated_or_incomplete_row_withholds_its_session_only(
+    ws: Workspace, bad: pl.DataFrame
+) -> None:
+    report = ingest_bars(ws, RecordingSource(bar_rows=bad), DAYS, latest_closed=DAYS[-1])
+    assert list(report.withheld) == [DAYS[1]]
+    assert isinstance(report.withheld[DAYS[1]], SchemaError)
+    assert len(report.written) == 4
+
+
+def test_rows_of_a_session_nobody_asked_for_are_suspect(ws: Workspace) -> None:
+    source = RecordingSource()
+    source.bars = lambda sessions: BARS  # type: ignore[method-assign]
+    with pytest.raises(SourceSuspect, match="also answered"):
+        ingest_bars(ws, source, DAYS[:2], latest_closed=DAYS[-1])
+
+
+def test_a_rerun_changes_no_fingerprint(ws: Workspace) -> None:
+    first = ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    later = make_raw_bars(DAYS, known_after_hours=30)
+    again = ingest_bars(ws, RecordingSource(bar_rows=later), DAYS, latest_closed=DAYS[-1])
+    assert [part.fingerprint for part in first.written] == [
+        part.fingerprint for part in again.written
+    ]
+
+
+def test_a_correction_is_a_new_version_beside_the_old(ws: Workspace) -> None:
+    ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    better = BARS.with_columns(
+        close=pl.when(ONE_BAR).then(pl.col("close") + 0.01).otherwise("close"),
+        known_at=pl.col("known_at") + timedelta(hours=1),
+    )
+    report = ingest_bars(ws, RecordingSource(bar_rows=better), DAYS, latest_closed=DAYS[-1])
+    assert [part.facts["corrections"] for part in report.written] == [0, 1, 0, 0, 0]
+    stored = ws.store.read(RAW_BARS, DAYS)
+    assert stored.height == BARS.height + 1
+    assert stored.filter(ONE_BAR)["close"].to_list() == [
+        BARS.filter(ONE_BAR)["close"].item(),
+        better.filter(ONE_BAR)["close"].item(),
+    ]
+
+
+def test_a_change_that_does_not_claim_to_be_newer_is_suspect(ws: Workspace) -> None:
+    ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    changed = BARS.with_columns(close=pl.when(ONE_BAR).then(99.0).otherwise("close"))
+    report = ingest_bars(ws, RecordingSource(bar_rows=changed), DAYS, latest_closed=DAYS[-1])
+    assert list(report.withheld) == [DAYS[1]]
+    assert isinstance(report.withheld[DAYS[1]], SourceSuspect)
+    assert report.withheld[DAYS[1]].symbol == "000001.SZ"
+    assert ws.store.read(RAW_BARS, DAYS).equals(BARS)
+
+
+def test_a_bar_that_vanishes_from_the_answer_stays_stored(ws: Workspace) -> None:
+    ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    shorter = RecordingSource(bar_rows=BARS.filter(~ONE_BAR))
+    ingest_bars(ws, shorter, DAYS, latest_closed=DAYS[-1])
+    assert ws.store.read(RAW_BARS, DAYS).equals(BARS)
+
+
+def test_nothing_asked_is_nothing_done(ws: Workspace) -> None:
+    source = RecordingSource()
+    assert ingest_instruments(ws, source, [], latest_closed=DAYS[-1]).written == ()
+    assert source.asked == []
+    assert ws.store.partitions(INSTRUMENTS.name) == frozenset()

@@ -1,0 +1,1 @@
+"""A broker that fills from the lake's bars: paper trading and simulation without a venue."""
