@@ -9,12 +9,13 @@ found and what is allowed. Nothing is converted silently: the string "false" is 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
@@ -46,36 +47,26 @@ class _PolicyModel(BaseModel):
     """A settings block that builds a domain policy, whose own bounds are checked at once."""
 
     model_config = _STRICT
+    policy: ClassVar[type]
 
     def build(self) -> Any:
         """The domain's frozen policy."""
-        raise NotImplementedError
+        return self.policy(**dict(self))
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        self.build()
+        return self
 
 
 def _policy_model(policy: type) -> type[_PolicyModel]:
-    fields: dict[str, Any] = {}
-    hints = _field_types(policy)
-    for field in dataclasses.fields(policy):
-        fields[field.name] = (hints[field.name], field.default)
-
-    def build(self: _PolicyModel) -> Any:
-        return policy(**{name: getattr(self, name) for name in fields})
-
-    def check(self: _PolicyModel) -> _PolicyModel:
-        build(self)
-        return self
-
-    return create_model(
-        policy.__name__,
-        __base__=_PolicyModel,
-        __validators__={"check": model_validator(mode="after")(check)},
-        **fields,
-    )
-
-
-def _field_types(policy: type) -> dict[str, Any]:
-    names = {"int": int, "float": float, "bool": bool, "str": str}
-    return {field.name: names[str(field.type)] for field in dataclasses.fields(policy)}
+    plain = {"int": int, "float": float, "bool": bool, "str": str}
+    fields: dict[str, Any] = {
+        field.name: (plain[str(field.type)], field.default) for field in dataclasses.fields(policy)
+    }
+    model = create_model(policy.__name__, __base__=_PolicyModel, **fields)
+    model.policy = policy
+    return model
 
 
 _Universe = _policy_model(UniversePolicy)
@@ -104,11 +95,11 @@ class AdapterSettings(BaseModel):
         """The adapter's OPTIONS model, filled."""
         folder = Path(adapter_catalogue.__path__[0])
         allowed = [
-            name for name in entry_names(adapter_catalogue) if (folder / name / "options.py").exists()
+            name
+            for name in entry_names(adapter_catalogue)
+            if (folder / name / "options.py").exists()
         ]
         require(self.kind in allowed, "kind", self.kind, ", ".join(allowed))
-        import importlib
-
         module = importlib.import_module(f"{adapter_catalogue.__name__}.{self.kind}.options")
         return module.OPTIONS.model_validate(self.options)
 
@@ -204,9 +195,7 @@ class MarketSettings(BaseModel):
             ("training.kind.name", self.training.kind.name, model_kinds),
             ("strategy.name", self.strategy.name, strategies),
         ):
-            require(
-                name in entry_names(catalogue), key, name, ", ".join(entry_names(catalogue))
-            )
+            require(name in entry_names(catalogue), key, name, ", ".join(entry_names(catalogue)))
         try:
             configured_rules(self.risk)
         except ConfigError as error:
@@ -386,7 +375,8 @@ def _describe(path: Path, error: ValidationError) -> str:
             allowed = ", ".join(_allowed_keys(problem["loc"][:-1])) or "nothing else"
             lines.append(f"{path}: {key}: unknown key; allowed: {allowed}")
         else:
-            found = "" if problem["type"] == "missing" else f", found {problem['input']!r}"
+            is_section = problem["type"] == "missing" or isinstance(problem["input"], dict)
+            found = "" if is_section else f", found {problem['input']!r}"
             lines.append(f"{path}: {key}: {problem['msg']}{found}")
     return "\n".join(lines)
 

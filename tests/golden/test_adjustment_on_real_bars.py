@@ -19,7 +19,7 @@ from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.catalogue import load_market
 
 
-def dress(rows: pl.DataFrame, schema, **columns: pl.Expr) -> pl.DataFrame:  # noqa: ANN001
+def dress(rows: pl.DataFrame, schema, **columns: pl.Expr) -> pl.DataFrame:
     midday = pl.col("session").cast(pl.Datetime("us")).dt.offset_by("12h")
     known = midday.dt.replace_time_zone("UTC").cast(INSTANT)
     return conform_frame(
@@ -95,7 +95,12 @@ def test_reference_prices_are_what_the_exchange_published(shared_data: Path) -> 
     events = (
         dividends.filter(pl.col("ts_code").is_in(rows["symbol"].unique().to_list()))
         .drop_nulls("ex_date")
-        .group_by(session=pl.col("ex_date").str.to_date(), symbol=pl.col("ts_code"))
+        .select(
+            "cash_div_tax", "stk_div", session=pl.col("ex_date").str.to_date(), symbol="ts_code"
+        )
+        # Some events are in the table twice.
+        .unique()
+        .group_by("session", "symbol")
         .agg(cash_per_share=pl.col("cash_div_tax").sum(), bonus_ratio=pl.col("stk_div").sum())
         .with_columns(split_ratio=pl.lit(1.0))
         .filter(pl.col("session").is_between(rows["session"].min(), rows["session"].max()))

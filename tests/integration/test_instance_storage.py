@@ -1,7 +1,5 @@
 """The batching event log stores what Dagster's own does, and the shipped instance files load."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import dagster as dg

@@ -39,7 +39,7 @@ suspensions = st.sets(st.sampled_from(DAYS[1:]), max_size=3)
 seeds = st.integers(0, 1_000)
 
 
-def to_events(drawn: dict[date, dict[str, float]]):  # noqa: ANN201
+def to_events(drawn: dict[date, dict[str, float]]):
     return make_events(
         *(
             Event(day, A, **one, rights_price=6.0 if one["rights_ratio"] else 0.0)
@@ -55,7 +55,7 @@ def market_of(seed: int, asleep: set[date]) -> pl.DataFrame:
     return bars
 
 
-def adjust(bars: pl.DataFrame, events: pl.DataFrame, days=DAYS, previous=None) -> pl.DataFrame:  # noqa: ANN001
+def adjust(bars: pl.DataFrame, events: pl.DataFrame, days=DAYS, previous=None) -> pl.DataFrame:
     inside = pl.col("session").is_in(list(days))
     return bars_to_adjusted_bars(
         bars.filter(inside),
@@ -72,9 +72,7 @@ def of_a(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 @given(seed=seeds, drawn=events_by_day, asleep=suspensions)
-def test_adjusted_returns_are_raw_over_reference(
-    seed: int, drawn: dict, asleep: set[date]
-) -> None:
+def test_adjusted_returns_are_raw_over_reference(seed: int, drawn: dict, asleep: set[date]) -> None:
     rows = of_a(adjust(market_of(seed, asleep), to_events(drawn))).drop_nulls("close")
     adjusted = rows["close"].to_numpy()
     truth = (rows["raw_close"] / rows["reference_close"]).to_numpy()[1:]

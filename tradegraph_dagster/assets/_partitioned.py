@@ -5,8 +5,6 @@ wrote, and when some were withheld it fails for those alone: what was made stays
 asset takes one session a run. Neither uses an I/O manager; the lake is written by the step.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date

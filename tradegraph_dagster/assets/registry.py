@@ -7,6 +7,7 @@ from typing import Any
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import month_asset
+from tradegraph_dagster.assets.models import WINDOW_MONTHS
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.monitoring.health import promotion_block
 from tradegraph_dagster.domain.registry.step import evaluate_month, promote_month
@@ -18,7 +19,10 @@ def registry_assets(graph: MarketGraph) -> list[Any]:
     @month_asset(
         graph,
         stage="registry",
-        deps=[*graph.same("candidate_model"), graph.window("champion", -1, -1)],
+        deps=[
+            *graph.same("candidate_model"),
+            *(graph.window(noun, -WINDOW_MONTHS, -1) for noun in ("features", "labels")),
+        ],
     )
     def evaluation(desk: Any, month: date) -> Written:
         """IC and RankIC of candidate and champion on sessions that neither has seen."""

@@ -1,7 +1,5 @@
 """The HTML report over all markets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The checks of each market: each reads the partitions of its run and says pass, warn or fail."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date

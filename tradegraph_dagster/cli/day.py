@@ -16,7 +16,7 @@ from tradegraph_dagster.cli.backfill import (
 )
 from tradegraph_dagster.cli.runs import Runner
 from tradegraph_dagster.domain.core.errors import MissingSession
-from tradegraph_dagster.domain.registry.history import champion_as_of
+from tradegraph_dagster.domain.registry.history import champion_at, champion_history
 
 
 def run_day(runner: Runner, market: str, session: date) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def backfill_span(runner: Runner, market: str, first: date, last: date) -> dict[
             ),
             "months": backfill_months(runner, progress, market, training_months(desk, sessions)),
         }
-        known = tuple(day for day in sessions if champion_as_of(desk.workspace, day) is not None)
+        history = champion_history(desk.workspace)
+        known = tuple(day for day in sessions if champion_at(history, day) is not None)
         outcomes["signals"] = backfill_sessions(runner, progress, market, "signals", known)
     return {
         "market": market,

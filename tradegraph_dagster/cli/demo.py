@@ -23,7 +23,11 @@ from tradegraph_dagster.cli.backfill import (
 from tradegraph_dagster.cli.runs import Runner
 from tradegraph_dagster.domain.core.errors import NoChampion
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
-from tradegraph_dagster.domain.registry.history import champion_as_of
+from tradegraph_dagster.domain.registry.history import (
+    champion_as_of,
+    champion_at,
+    champion_history,
+)
 from tradegraph_dagster.jobs import PRE_OPEN, SELECTIONS, SETTLEMENT
 from tradegraph_dagster.resources.desk import MarketDesk
 
@@ -71,7 +75,8 @@ def _run_market(
 
 
 def _forecast_sessions(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:
-    known = tuple(day for day in sessions if champion_as_of(desk.workspace, day) is not None)
+    history = champion_history(desk.workspace)
+    known = tuple(day for day in sessions if champion_at(history, day) is not None)
     if not known:
         raise NoChampion("no candidate was ever promoted; there is nothing to trade with")
     return known

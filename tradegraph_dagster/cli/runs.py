@@ -70,7 +70,7 @@ class Runner:
         from tradegraph_dagster.reporting import build_reporting
 
         reporting = build_reporting(self.desks.settings)
-        return self._execute(reporting.resolve_job_def("marts"))
+        return self._execute(reporting.resolve_job_def("marts_job"))
 
     def _execute(self, job: dg.JobDefinition, **options: Any) -> RunOutcome:
         result = job.execute_in_process(

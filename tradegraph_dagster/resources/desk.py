@@ -77,9 +77,10 @@ class MarketDesk:
 
     @cached_property
     def _ledger(self) -> Any:
-        from tradegraph_dagster.adapters.sql.ledger import open_ledger
+        from tradegraph_dagster.adapters.sql.ledger import create_schema, open_ledger
 
         self.deployment.root.mkdir(parents=True, exist_ok=True)
+        create_schema(self.deployment.effective_ledger_url)
         return open_ledger(
             self.deployment.effective_ledger_url,
             market=self.name,

@@ -1,12 +1,10 @@
-"""After-close, pre-open and month-end schedules of each market.
+"""After-close, labels, pre-open and month-end schedules of each market.
 
 "Today" comes from our calendar: a tick on a day that is no session skips, saying so, and the run
 request names the session as its partition key. A calendar that is about to end refuses to run.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,48 +15,74 @@ from tradegraph_dagster.jobs import job_name
 from tradegraph_dagster.partitions import month_of, next_month
 from tradegraph_dagster.settings import Settings
 
+LABELS_DELAY_MINUTES = 15
 MONTH_END_DELAY_MINUTES = 30
 
 
 def all_schedules(
     graphs: Sequence[MarketGraph], settings: Settings
 ) -> list[dg.ScheduleDefinition]:
-    """Three schedules a market; switched on only where the settings say so."""
+    """Four schedules a market; switched on only where the settings say so."""
     status = (
         dg.DefaultScheduleStatus.RUNNING
         if settings.schedules_running
         else dg.DefaultScheduleStatus.STOPPED
     )
     return [
-        build(graph, status) for graph in graphs for build in (after_close, pre_open, month_end)
+        build(graph, status)
+        for graph in graphs
+        for build in (after_close, labels, pre_open, month_end)
     ]
 
 
 def after_close(
     graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
 ) -> dg.ScheduleDefinition:
-    """The day's research, signals and settlement, and the labels that have just become known."""
+    """The day's research, signals and settlement."""
     calendar = graph.market.calendar
-    horizon = graph.settings.training.split.build().horizon_sessions  # type: ignore[attr-defined]
 
     @dg.schedule(
         name=f"{graph.name}_after_close",
         cron_schedule=_cron(calendar.closes, graph.settings.after_close_minutes),
         execution_timezone=calendar.timezone,
-        target=job_name(graph.name, "after_close"),
+        job_name=job_name(graph.name, "after_close"),
         default_status=status,
     )
-    def schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         session = _scheduled_day(context, graph)
         if not calendar.is_session(session):
-            yield _closed(graph, session)
-            return
+            return _closed(graph, session)
         calendar.require_runway(session)
-        yield _request(graph, "after_close", session)
-        if session >= calendar.shift(graph.settings.history_first, horizon + 1):
-            yield _request(graph, "labels", calendar.shift(session, -horizon - 1))
+        return _request(graph, "after_close", session)
+
+    return schedule
+
+
+def labels(
+    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+) -> dg.ScheduleDefinition:
+    """The labels that the session's close has completed: those of h+1 sessions before."""
+    calendar = graph.market.calendar
+    horizon = graph.settings.training.split.build().horizon_sessions  # type: ignore[attr-defined]
+
+    @dg.schedule(
+        name=f"{graph.name}_labels",
+        cron_schedule=_cron(
+            calendar.closes, graph.settings.after_close_minutes + LABELS_DELAY_MINUTES
+        ),
+        execution_timezone=calendar.timezone,
+        job_name=job_name(graph.name, "labels"),
+        default_status=status,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        session = _scheduled_day(context, graph)
+        if not calendar.is_session(session):
+            return _closed(graph, session)
+        calendar.require_runway(session)
+        labelled = calendar.shift(session, -horizon - 1)
+        if labelled < graph.settings.history_first:
+            return dg.SkipReason(f"no label before {graph.settings.history_first}")
+        return _request(graph, "labels", labelled)
 
     return schedule
 
@@ -73,7 +97,7 @@ def pre_open(
         name=f"{graph.name}_pre_open",
         cron_schedule=_cron(calendar.opens, -graph.settings.pre_open_minutes),
         execution_timezone=calendar.timezone,
-        target=job_name(graph.name, "pre_open"),
+        job_name=job_name(graph.name, "pre_open"),
         default_status=status,
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -98,7 +122,7 @@ def month_end(
             calendar.closes, graph.settings.after_close_minutes + MONTH_END_DELAY_MINUTES
         ),
         execution_timezone=calendar.timezone,
-        target=job_name(graph.name, "training"),
+        job_name=job_name(graph.name, "training"),
         default_status=status,
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

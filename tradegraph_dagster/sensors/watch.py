@@ -4,8 +4,6 @@ The broker reads the kill switch before each order; the sensor here is the secon
 engages it and cancels runs that were about to trade.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.partitions import month_of, month_partitions, next_month, session_partitions
@@ -51,16 +52,16 @@ def test_an_open_history_shows_todays_session_before_the_open() -> None:
     calendar = load_market("cn").calendar
     partitions = session_partitions(calendar, _settings("cn", history_last=None))
     morning = datetime(2026, 11, 20, 8, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
-    assert partitions.get_last_partition_key(current_time=morning) == "2026-11-20"
+    with partition_loading_context(effective_dt=morning):
+        assert partitions.get_last_partition_key() == "2026-11-20"
 
 
 def test_partitions_end_where_the_calendar_ends() -> None:
     calendar = load_market("cn").calendar
     partitions = session_partitions(calendar, _settings("cn", history_last=None))
     later = datetime(2027, 6, 1, tzinfo=ZoneInfo("Asia/Shanghai"))
-    assert partitions.get_last_partition_key(current_time=later) == (
-        calendar.sessions[-1].isoformat()
-    )
+    with partition_loading_context(effective_dt=later):
+        assert partitions.get_last_partition_key() == calendar.sessions[-1].isoformat()
 
 
 def test_the_model_of_a_month_serves_every_session_of_it() -> None:

@@ -11,28 +11,41 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.domain.core.errors import CalendarExhausted
-from tradegraph_dagster.schedules.sessions import after_close, month_end, pre_open
-from tradegraph_dagster.settings import load_settings
+from tradegraph_dagster.definitions import build_definitions
+from tradegraph_dagster.schedules.sessions import after_close, labels, month_end, pre_open
+from tradegraph_dagster.settings import Settings, load_settings
 
 US, CN = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")
 
 
+def _open_ended() -> Settings:
+    settings = load_settings("demo")
+    markets = {
+        name: market.model_copy(update={"history_last": None})
+        for name, market in settings.markets.items()
+    }
+    return settings.model_copy(update={"markets": markets})
+
+
+SETTINGS = _open_ended()
+REPOSITORY = build_definitions(SETTINGS).get_repository_def()
+
+
 @pytest.fixture(scope="module")
 def graphs() -> dict[str, MarketGraph]:
-    return {
-        name: MarketGraph.of(name, market.model_copy(update={"history_last": None}))
-        for name, market in load_settings("demo").markets.items()
-    }
+    return {name: MarketGraph.of(name, market) for name, market in SETTINGS.markets.items()}
 
 
 def _tick(schedule: dg.ScheduleDefinition, at: datetime) -> dg.ScheduleExecutionData:
-    context = dg.build_schedule_context(scheduled_execution_time=at.astimezone(UTC))
+    context = dg.build_schedule_context(
+        scheduled_execution_time=at.astimezone(UTC), repository_def=REPOSITORY
+    )
     return schedule.evaluate_tick(context)
 
 
 def _keys(schedule: dg.ScheduleDefinition, at: datetime) -> dict[str, str]:
     return {
-        str(request.job_name): str(request.partition_key)
+        str(request.job_name or schedule.job_name): str(request.partition_key)
         for request in _tick(schedule, at).run_requests
     }
 
@@ -51,20 +64,22 @@ def _keys(schedule: dg.ScheduleDefinition, at: datetime) -> dict[str, str]:
 def test_a_closed_day_skips_and_says_so(
     graphs: dict[str, MarketGraph], market: str, at: datetime
 ) -> None:
-    for build in (after_close, pre_open, month_end):
+    for build in (after_close, labels, pre_open, month_end):
         tick = _tick(build(graphs[market]), at)
         assert not tick.run_requests
         assert f"is closed on {at.date()}" in str(tick.skip_message)
 
 
-def test_after_close_asks_for_the_session_and_for_the_labels_it_completes(
+def test_after_close_asks_for_the_session(graphs: dict[str, MarketGraph]) -> None:
+    at = datetime(2025, 10, 9, 16, 0, tzinfo=CN)  # first session after the golden week
+    assert _keys(after_close(graphs["cn"]), at) == {"cn_after_close": "2025-10-09"}
+
+
+def test_labels_asks_for_the_session_whose_label_is_now_known(
     graphs: dict[str, MarketGraph],
 ) -> None:
-    at = datetime(2025, 10, 9, 16, 0, tzinfo=CN)  # first session after the golden week
-    assert _keys(after_close(graphs["cn"]), at) == {
-        "cn_after_close": "2025-10-09",
-        "cn_labels": "2025-09-29",
-    }
+    at = datetime(2025, 10, 9, 16, 15, tzinfo=CN)
+    assert _keys(labels(graphs["cn"]), at) == {"cn_labels": "2025-09-29"}
 
 
 def test_an_early_close_is_a_session_like_any_other(graphs: dict[str, MarketGraph]) -> None:
@@ -85,14 +100,14 @@ def test_month_end_fires_on_the_last_session_only(graphs: dict[str, MarketGraph]
     assert "not the last session of its month" in str(early.skip_message)
 
 
-@pytest.mark.parametrize("build", [after_close, pre_open, month_end])
+@pytest.mark.parametrize("build", [after_close, labels, pre_open, month_end])
 def test_local_time_does_not_move_with_daylight_saving(
     graphs: dict[str, MarketGraph], build
 ) -> None:
     schedule = build(graphs["us"])
     start = datetime(2026, 3, 5, tzinfo=US).timestamp()
     ticks = schedule_execution_time_iterator(
-        start, schedule.cron_schedule, schedule.execution_timezone, None
+        start, schedule.cron_schedule, schedule.execution_timezone
     )
     first_week = [next(ticks) for _ in range(6)]
     assert {(tick.hour, tick.minute) for tick in first_week} == {
@@ -102,10 +117,12 @@ def test_local_time_does_not_move_with_daylight_saving(
     assert len(offsets) == 2  # 2026-03-08 lies between them
 
 
-@pytest.mark.parametrize("build", [after_close, pre_open, month_end])
+@pytest.mark.parametrize("build", [after_close, labels, pre_open, month_end])
 def test_a_calendar_about_to_end_refuses_to_run(graphs: dict[str, MarketGraph], build) -> None:
-    with pytest.raises(CalendarExhausted, match="expected at least 10 known sessions"):
+    with pytest.raises(dg.DagsterUserCodeExecutionError) as caught:
         _tick(build(graphs["cn"]), datetime(2026, 12, 30, 16, 0, tzinfo=CN))
+    assert isinstance(caught.value.__cause__, CalendarExhausted)
+    assert "expected at least 10 known sessions" in str(caught.value.__cause__)
 
 
 def test_a_request_is_idempotent(graphs: dict[str, MarketGraph]) -> None:

@@ -126,8 +126,7 @@ def _with_suspended(rows: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFram
 
 
 def _shape(rows: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
-    """Select, cast and sort; repeated rows and holes are left to the step, which withholds only
-    the sessions that have them."""
+    """Select, cast and sort; the step judges repeated rows and holes, session by session."""
     typed = rows.select(pl.col(name).cast(dtype) for name, dtype in schema.dtypes.items())
     return typed.sort(schema.key)
 

@@ -307,7 +307,7 @@ def _legend(axes: Axes) -> None:
             ncols=3,
             handlelength=1.4,
             handletextpad=0.5,
-            columnspacing=1.4,
+            columnspacing=2.4,
         )
 
 

@@ -91,9 +91,9 @@ def adjust_sessions(ws: Workspace, sessions: Sequence[date]) -> StepReport:
         sessions: Sessions wanted.
 
     Returns:
-        What was written. A session without its inputs, and every one that follows it without a
-        gap, is withheld with MissingSession; one with an impossible event or too few bars with
-        SourceSuspect.
+        What was written; `carried` counts listed symbols without a bar, kept as suspended rows. A
+        session without its inputs, and every one that follows it without a gap, is withheld with
+        MissingSession; one with an impossible event or too few bars with SourceSuspect.
     """
     early = sorted({day for day in sessions if day < ws.first_session})
     ordered = sorted(set(sessions) - set(early))
@@ -158,7 +158,7 @@ def _adjust_stretch(
         return (), None
     failure: TradeGraphError | None = None
     try:
-        adjusted = _compute(ws, able)
+        adjusted, carried = _compute(ws, able)
     except SourceSuspect as error:
         if error.session is None:
             raise
@@ -166,20 +166,26 @@ def _adjust_stretch(
         able = able[: able.index(error.session)]
         if not able:
             return (), failure
-        adjusted = _compute(ws, able)
-    return write_sessions(ws.store, ADJUSTED_BARS, adjusted, able, _bar_facts), failure
+        adjusted, carried = _compute(ws, able)
+    written = write_sessions(
+        ws.store, ADJUSTED_BARS, adjusted, able, lambda part: _bar_facts(part, carried)
+    )
+    return written, failure
 
 
-def _compute(ws: Workspace, able: Sequence[date]) -> pl.DataFrame:
+def _compute(ws: Workspace, able: Sequence[date]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Adjusted bars, and those of them that were carried."""
     before = [] if able[0] == ws.first_session else [ws.calendar.previous(able[0])]
-    return bars_to_adjusted_bars(
-        ws.store.read(RAW_BARS, able),
+    raw = ws.store.read(RAW_BARS, able)
+    adjusted = bars_to_adjusted_bars(
+        raw,
         ws.store.read(CORPORATE_ACTIONS, able),
         ws.store.read(INSTRUMENTS, able),
         ws.store.read(ADJUSTED_BARS, before),
         market=ws.market,
         sessions=able,
     )
+    return adjusted, adjusted.join(raw, on=SESSION_SYMBOL, how="anti")
 
 
 def _before_history(ws: Workspace, session: date) -> MissingSession:
@@ -209,8 +215,9 @@ def _event_facts(events: pl.DataFrame, calendar: SessionCalendar) -> Mapping[str
     return {"events": events.height, "known_late": late}
 
 
-def _bar_facts(bars: pl.DataFrame) -> Mapping[str, int]:
+def _bar_facts(bars: pl.DataFrame, carried: pl.DataFrame) -> Mapping[str, int]:
     return {
-        "symbols": bars.select(SESSION_SYMBOL).height,
+        "symbols": bars.height,
         "suspended": int(bars.get_column("is_suspended").sum()),
+        "carried": bars.join(carried, on=SESSION_SYMBOL, how="semi").height,
     }

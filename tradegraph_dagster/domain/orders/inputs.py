@@ -29,6 +29,10 @@ from tradegraph_dagster.domain.risk.schema import (
     RiskDecision,
 )
 
+# Fees are estimated on an order of at least this share of equity: a minimum charge on a smaller one
+# would overstate what all orders together cost.
+SMALLEST_ORDER_FRAC = Decimal("0.001")
+
 
 @dataclass(frozen=True)
 class DecisionInputs:
@@ -107,7 +111,7 @@ def inputs_to_decision(
 def _context(
     inputs: DecisionInputs, opening: Opening, market: Market, execution: ExecutionPolicy
 ) -> RiskContext:
-    least_order = to_decimal(execution.min_trade_frac) * opening.equity
+    smallest = max(to_decimal(execution.min_trade_frac), SMALLEST_ORDER_FRAC)
     return RiskContext(
         session=inputs.session,
         equity=opening.equity,
@@ -115,7 +119,7 @@ def _context(
         kill_switch_engaged=inputs.halt is not None,
         peak_equity=highest_equity(inputs.decided, inputs.flows, equity=opening.equity),
         previous_equity=inputs.previous_equity,
-        fee_frac=conservative_fee_frac(market, least_order, inputs.session),
+        fee_frac=conservative_fee_frac(market, smallest * opening.equity, inputs.session),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.support.make_market_data import StrictPlainMarket
+from tests.support.plain_market import PlainMarket
 from tradegraph_dagster.adapters.synthetic.actions import SyntheticActions
 from tradegraph_dagster.adapters.synthetic.bars import SyntheticBars
 from tradegraph_dagster.adapters.synthetic.history import make_history
@@ -211,8 +211,10 @@ def test_no_price_leaves_the_market_s_own_limits() -> None:
 
 
 def test_limits_and_cents_hardly_bind() -> None:
-    returns = adjusted_of(OPTIONS).drop_nulls("reference_close").with_columns(
-        move=pl.col("raw_close") / pl.col("reference_close") - 1
+    returns = (
+        adjusted_of(OPTIONS)
+        .drop_nulls("reference_close")
+        .with_columns(move=pl.col("raw_close") / pl.col("reference_close") - 1)
     )
     spread = returns.group_by("session").agg(pl.col("move").std())["move"].mean()
     assert 0.015 < spread < 0.0175
@@ -237,11 +239,16 @@ def test_a_few_sessions_are_a_history_too() -> None:
     assert make_history(CN, tiny).bars["session"].n_unique() == 2
 
 
-def test_another_calendar_that_begins_with_the_history_will_do() -> None:
-    market = StrictPlainMarket()
+def test_a_calendar_that_begins_with_the_history_will_do() -> None:
     options = SyntheticOptions(names=12, first=date(2023, 1, 2), last=date(2023, 6, 30))
+    history = make_history(PlainMarket(), options)
+    assert history.bars["session"].min() == date(2023, 1, 2)
+
+
+def test_a_market_without_these_codes_says_so() -> None:
+    options = SyntheticOptions(names=12, first=date(2023, 1, 3), last=date(2023, 6, 30))
     with pytest.raises(UnknownSymbol):
-        make_history(market, options)
+        make_history(load_market("us"), options)
 
 
 @pytest.mark.parametrize("day", [date(2020, 12, 31), date(2023, 7, 3), date(2021, 1, 9)])

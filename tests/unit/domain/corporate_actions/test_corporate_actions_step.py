@@ -47,7 +47,7 @@ def fingerprints(ws: Workspace) -> list[str]:
     return [ws.store.fingerprint(ADJUSTED_BARS.name, day) for day in DAYS]
 
 
-def ingest(ws: Workspace, events: pl.DataFrame, latest: date = DAYS[-1]):  # noqa: ANN201
+def ingest(ws: Workspace, events: pl.DataFrame, latest: date = DAYS[-1]):
     return ingest_actions(ws, RecordingSource(event_rows=events), DAYS, latest_known=latest)
 
 
@@ -87,7 +87,9 @@ def test_a_changed_event_replaces_the_stored_one() -> None:
 
 def test_an_event_shown_after_the_open_is_counted() -> None:
     late = datetime(2024, 1, 3, 12, 0, tzinfo=EVENTS["known_at"][0].tzinfo)
-    report = ingest(make_workspace(DAYS[0]), make_events(Event(DAYS[2], split_ratio=2, known_at=late)))
+    report = ingest(
+        make_workspace(DAYS[0]), make_events(Event(DAYS[2], split_ratio=2, known_at=late))
+    )
     assert report.written[2].facts["known_late"] == 1
 
 
@@ -123,6 +125,19 @@ def test_a_range_is_adjusted_from_where_history_begins() -> None:
     adjusted = ws.store.read(ADJUSTED_BARS, DAYS)
     factors = adjusted.filter(pl.col("symbol") == SYMBOLS[0])["price_factor"].to_list()
     assert factors[5] == factors[2] * 2
+
+
+def test_the_report_counts_what_was_carried() -> None:
+    symbols = [f"{600000 + at}.SH" for at in range(50)]
+    bars = make_raw_bars(DAYS, symbols)
+    gap = (pl.col("symbol") == symbols[3]) & (pl.col("session") == DAYS[2])
+    ws = make_workspace(DAYS[0])
+    write_sessions(ws.store, RAW_BARS, bars.filter(~gap), DAYS)
+    write_sessions(ws.store, INSTRUMENTS, make_instruments_of(bars), DAYS)
+    write_sessions(ws.store, CORPORATE_ACTIONS, make_events(), DAYS)
+    facts = [part.facts for part in adjust_sessions(ws, DAYS).written]
+    assert [fact["carried"] for fact in facts] == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert facts[2] == {"symbols": 50, "suspended": 1, "carried": 1}
 
 
 def test_session_by_session_writes_the_bits_of_the_range() -> None:

@@ -30,7 +30,7 @@ def test_the_table_names_every_status() -> None:
     assert set(TRANSITIONS) == set(RANK) == set(OrderStatus)
 
 
-@pytest.mark.parametrize(("before", "after"), product(OrderStatus, OrderStatus))
+@pytest.mark.parametrize(("before", "after"), list(product(OrderStatus, OrderStatus)))
 def test_the_rank_of_a_status_never_falls(before: OrderStatus, after: OrderStatus) -> None:
     move = transition(before, after, "why")
     if after in TRANSITIONS[before]:
