@@ -21,6 +21,8 @@ from tradegraph_dagster.settings import Settings, prepare_process
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+# The terminal shows progress and what failed; everything else is in the event log.
+_QUIET_CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Runner:
 
     def _execute(self, job: dg.JobDefinition, **options: Any) -> RunOutcome:
         result = job.execute_in_process(
-            instance=self._instance, raise_on_error=False, **options
+            instance=self._instance, raise_on_error=False, run_config=_QUIET_CONSOLE, **options
         )
         failures = [event for event in result.all_events if event.is_step_failure]
         problems = tuple(_problem(event) for event in failures)
