@@ -29,6 +29,11 @@ def features(context: dg.AssetExecutionContext) -> None:
     context.log.info("computed")
 
 
+@dg.asset_check(asset=features, partitions_def=SESSIONS)
+def looked_at(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=bool(context.partition_keys))
+
+
 def _instance(folder: Path, storage: dict) -> dg.DagsterInstance:
     folder.mkdir()
     (folder / "dagster.yaml").write_text(
@@ -39,7 +44,7 @@ def _instance(folder: Path, storage: dict) -> dg.DagsterInstance:
 
 def _record(instance: dg.DagsterInstance) -> dict:
     run = dg.materialize(
-        [bars, features],
+        [bars, features, looked_at],
         instance=instance,
         tags={
             "dagster/asset_partition_range_start": KEYS[0],

@@ -11,7 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli.output import console, domain_errors, errors, print_json, print_table
+from tradegraph_dagster.cli.output import (
+    console,
+    domain_errors,
+    errors,
+    print_columns,
+    print_json,
+    print_table,
+)
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, load_settings, prepare_process
 
@@ -49,11 +56,11 @@ def status(as_json: Json = False) -> None:
     from tradegraph_dagster.cli.status import market_status
 
     with domain_errors():
-        rows = [market_status(desk) for desk in _desks().values()]
+        markets = {name: market_status(desk) for name, desk in _desks().items()}
     if as_json:
-        print_json(rows)
+        print_json(markets)
     else:
-        print_table("Status", rows)
+        print_columns("Status", markets)
 
 
 @app.command()
@@ -216,11 +223,11 @@ def _finish(title: str, done: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_demo(done: dict[str, Any]) -> None:
-    rows = [
-        {"market": name, **{key: value for key, value in facts.items() if key != "problems"}}
+    columns = {
+        name: {key: value for key, value in facts.items() if key != "problems"}
         for name, facts in done["markets"].items()
-    ]
-    print_table("What the demo did", rows)
+    }
+    print_columns("What the demo did", columns)
     for facts in done["markets"].values():
         for problem in facts["problems"]:
             errors.print(problem, markup=False)

@@ -34,6 +34,18 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
+def print_columns(title: str, columns: Mapping[str, Mapping[str, Any]]) -> None:
+    """One table with a column for each entry, so that long facts do not squeeze each other."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for fact in next(iter(columns.values()), {}):
+        cells = (_cell(facts.get(fact, "")) for facts in columns.values())
+        table.add_row(fact.replace("_", " "), *cells)
+    console.print(table)
+
+
 @contextmanager
 def domain_errors() -> Iterator[None]:
     """Show a domain error in one line with its next action, and exit 1."""
@@ -48,7 +60,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.4f}"
+        return f"{value:,.2f}"
     if isinstance(value, int):
         return f"{value:,}"
     return escape(str(value))

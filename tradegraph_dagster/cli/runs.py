@@ -5,8 +5,10 @@ Each run is an ordinary Dagster run: the UI shows it, its partitions and its lin
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from types import TracebackType
@@ -72,7 +74,9 @@ class Runner:
         from tradegraph_dagster.reporting import build_reporting
 
         reporting = build_reporting(self.desks.settings)
-        return self._execute(reporting.resolve_job_def("marts_job"))
+        # dbt writes its own log to standard output; the event log has it all.
+        with redirect_stdout(io.StringIO()):
+            return self._execute(reporting.resolve_job_def("marts_job"))
 
     def _execute(self, job: dg.JobDefinition, **options: Any) -> RunOutcome:
         result = job.execute_in_process(

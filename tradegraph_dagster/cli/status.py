@@ -18,7 +18,6 @@ def market_status(desk: MarketDesk) -> dict[str, Any]:
     settled = max(store.partitions(DAILY_PNL.name), default=None)
     equity = store.read(DAILY_PNL, [settled])["equity"][0] if settled else None
     return {
-        "market": desk.name,
         "latest_closed": str(closed),
         "validated_bars": _newest(desk, "validated_bars"),
         "features": _newest(desk, "features"),

@@ -49,11 +49,16 @@ class BatchingSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._pooled.dispose()
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store materialisation events together; anything else goes one by one."""
-        if not {event.dagster_event_type for event in events} <= _BATCHED:
-            super().store_event_batch(events)
-            return
-        rows = [self.prepare_insert_event(event).compile().params for event in events]
+        """Store materialisation events together, and anything else one by one."""
+        together = [event for event in events if event.dagster_event_type in _BATCHED]
+        super().store_event_batch(
+            [event for event in events if event.dagster_event_type not in _BATCHED]
+        )
+        if together:
+            self._store_together(together)
+
+    def _store_together(self, events: Sequence[EventLogEntry]) -> None:
+        rows = [self._event_to_row(event) for event in events]
         insert = SqlEventLogStorageTable.insert().returning(
             SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
         )

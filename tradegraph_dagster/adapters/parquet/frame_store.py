@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
@@ -25,6 +26,8 @@ from tradegraph_dagster.domain.core.fingerprint import frame_fingerprint
 from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame
 
 _FINGERPRINT_KEY = "tradegraph_fingerprint"
+# A writer's temporary file begins with a dot and is no partition.
+_PARTITION = re.compile(r"\d{4}-\d\d-\d\d\.parquet")
 
 
 class ParquetFrameStore:
@@ -76,7 +79,8 @@ class ParquetFrameStore:
         folder = self._root / table
         if not folder.is_dir():
             return frozenset()
-        return frozenset(date.fromisoformat(path.stem) for path in folder.glob("[0-9]*.parquet"))
+        names = (name for name in (path.name for path in folder.iterdir()) if _PARTITION.fullmatch(name))
+        return frozenset(date.fromisoformat(name.removesuffix(".parquet")) for name in names)
 
     def fingerprint(self, table: str, partition: date) -> str:
         """Content fingerprint written with the partition."""
