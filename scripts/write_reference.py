@@ -32,9 +32,9 @@ def tables_page() -> str:
     lines = [
         "# Tables",
         "",
-        "Made from the frame schemas by `scripts/write_reference.py`. One Parquet file a partition,",
-        "`<lake>/<market>/<table>/<partition>.parquet`, sorted and unique on the key. `features` has",
-        "one float32 column a feature of the configured set beside its key.",
+        "Made from the frame schemas by `scripts/write_reference.py`. One Parquet file a",
+        "partition, `<lake>/<market>/<table>/<partition>.parquet`, sorted and unique on the key.",
+        "`features` has one float32 column a feature of the configured set beside its key.",
     ]
     for stage, schemas in stage_schemas().items():
         lines += ["", f"## {stage}"]

@@ -37,6 +37,10 @@ SELECTIONS = {
 }
 REPORT_JOB = "report"
 
+# Dagster's own tags for a run over a contiguous range of partitions.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
 # One lane a market: the run queue starts at most one run of a lane at a time.
 LANE_TAG = "tradegraph/lane"
 MARKET_TAG = "tradegraph/market"

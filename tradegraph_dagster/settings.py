@@ -2,8 +2,9 @@
 
 Precedence: defaults in code, then `config/<environment>.yaml`, then `TRADEGRAPH_*` variables, then
 what the command line passes. `TRADEGRAPH_MARKETS__CN__TRAINING__SEED=7` sets
-`markets.cn.training.seed`. An unknown key, a wrong type or a value out of range is a ConfigError that names file, key, what was
-found and what is allowed. Nothing is converted silently: the string "false" is no boolean.
+`markets.cn.training.seed`. An unknown key, a wrong type or a value out of range is a ConfigError
+that names file, key, what was found and what is allowed. Nothing is converted silently: the string
+"false" is no boolean.
 """
 
 from __future__ import annotations
@@ -196,6 +197,8 @@ class MarketSettings(BaseModel):
             ("strategy.name", self.strategy.name, strategies),
         ):
             require(name in entry_names(catalogue), key, name, ", ".join(entry_names(catalogue)))
+        for key in ("after_close_minutes", "pre_open_minutes"):
+            require(1 <= getattr(self, key) <= 180, key, getattr(self, key), "1 to 180")
         try:
             configured_rules(self.risk)
         except ConfigError as error:

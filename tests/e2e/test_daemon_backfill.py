@@ -116,7 +116,8 @@ def _backfill(address: str, tables: tuple[str, ...], sessions: list[str]) -> dic
     _wait_for("the code location", lambda: _ask(address, "{assetNodes{id}}")["assetNodes"])
     launched = _ask(
         address,
-        """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params)
+        """mutation($params: LaunchBackfillParams!)
+           { launchPartitionBackfill(backfillParams: $params)
            { __typename ... on LaunchBackfillSuccess { backfillId }
              ... on PythonError { message } } }""",
         params={
@@ -198,4 +199,3 @@ def _bare_seconds(folder: Path) -> float:
     compute_features(ws, desk.feature_set, sessions)
     label_sessions(ws, sessions, horizon=1)
     return time.perf_counter() - started
-

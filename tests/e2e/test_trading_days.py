@@ -92,16 +92,16 @@ def test_a_day_cannot_be_decided_before_the_one_before_is_closed(traded: Deploym
     assert later not in traded.desk.workspace.store.partitions("orders")
 
 
-def test_an_engaged_kill_switch_sends_nothing(
-    traded: Deployment, tmp_path: Path
-) -> None:
+def test_an_engaged_kill_switch_sends_nothing(traded: Deployment, tmp_path: Path) -> None:
     shutil.copytree(traded.settings.root, tmp_path / "halted")
     with deployment(tmp_path / "halted") as on:
         following = on.calendar.following(_sessions(traded)[-1])
         on.desk.books.kill_switch.engage(reason="test", actor="tester")
         on.run("pre_open", [following])
         records = on.desk.books.orders.orders(following)
-        assert all(on.desk.broker.order(record.intent.client_order_id) is None for record in records)
+        assert all(
+            on.desk.broker.order(record.intent.client_order_id) is None for record in records
+        )
 
 
 def test_the_audit_chain_is_intact(traded: Deployment) -> None:

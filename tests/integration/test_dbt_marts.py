@@ -30,6 +30,7 @@ from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.datasets.schema import LABELS
 from tradegraph_dagster.domain.models.ic import session_ics
+from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import FILLS
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
@@ -207,6 +208,18 @@ def test_execution_and_models_are_told(built: tuple[Path, dg.ExecuteInProcessRes
     assert execution["filled_frac"].unique().to_list() == [1.0]
     history = _mart(root, "model_history").row(0, named=True)
     assert (history["is_promoted"], history["candidate_rank_ic_se"]) == (True, 0.02)
+
+
+def test_a_month_is_as_drifted_as_its_worst_report_as_a_whole(
+    built: tuple[Path, dg.ExecuteInProcessResult],
+) -> None:
+    root, _ = built
+    month = SESSIONS[0].replace(day=1)
+    reports = _read(root, DRIFT_REPORT, [day for day in SESSIONS if day.month == month.month])
+    assert "red" in reports.filter(kind="feature")["level"].to_list()
+    assert set(reports.filter(kind="overall")["level"]) == {"green", "yellow"}
+    history = _mart(root, "model_history").row(0, named=True)
+    assert (history["month"], history["worst_drift_level"]) == (month, "yellow")
 
 
 def test_dbt_tests_are_asset_checks(built: tuple[Path, dg.ExecuteInProcessResult]) -> None:

@@ -70,7 +70,7 @@ def write_data_tables(lake: Path, market: str, sessions: Sequence[date]) -> None
 
 
 def write_model_tables(lake: Path, market: str, sessions: Sequence[date], *, seed: int) -> None:
-    """Forecasts with ties, labels with holes, an evaluation, its champion and a drift report."""
+    """Forecasts with ties, labels with holes, an evaluation, its champion and drift reports."""
     rng = np.random.default_rng(seed)
     pairs = pl.DataFrame({"session": list(sessions)}).join(
         pl.DataFrame({"symbol": SYMBOLS}), how="cross"
@@ -102,13 +102,7 @@ def write_model_tables(lake: Path, market: str, sessions: Sequence[date], *, see
     write_table(lake, market, EVALUATION, evaluation, [month])
     write_table(lake, market, CANDIDATE_MODEL, _candidate(month, sessions), [month])
     write_table(lake, market, CHAMPION, _champion(month, sessions), [month])
-    drift = pl.DataFrame(
-        [(day, "score", "", 0.02, "green") for day in sessions[:-1]]
-        + [(sessions[-1], "score", "", 0.4, "red")],
-        schema=list(DRIFT_REPORT.columns),
-        orient="row",
-    )
-    write_table(lake, market, DRIFT_REPORT, drift, sessions)
+    write_table(lake, market, DRIFT_REPORT, _drift(sessions), sessions)
 
 
 def write_trading_tables(lake: Path, market: str, sessions: Sequence[date], *, seed: int) -> None:
@@ -175,6 +169,23 @@ def make_trading_tables(
         (DAILY_PNL, pl.DataFrame(books)),
         (BREAKS, BREAKS.empty()),
     ]
+
+
+def _drift(sessions: Sequence[date]) -> pl.DataFrame:
+    """One feature of four is always red, which makes no report red.
+
+    The RankIC makes the second report yellow; in the last session three features are red.
+    """
+    rows = []
+    for number, day in enumerate(sessions):
+        red = 3 if day == sessions[-1] else 1
+        rank_ic, level = (-0.01, "yellow") if number == 1 else (0.03, "green")
+        for at, name in enumerate(("kmid", "klen", "roc5", "std5")):
+            rows.append((day, "feature", name, *((0.4, "red") if at < red else (0.02, "green"))))
+        rows.append((day, "overall", "", red / 4, "red" if red > 2 else level))
+        rows.append((day, "rank_ic", "", rank_ic, level))
+        rows.append((day, "score", "", 0.02, "green"))
+    return pl.DataFrame(rows, schema=list(DRIFT_REPORT.columns), orient="row")
 
 
 def _candidate(month: date, sessions: Sequence[date]) -> pl.DataFrame:

@@ -70,7 +70,8 @@ def write_tushare_files(folder: Path) -> dict[str, Any]:
         amount=pl.col("amount") / 1000,
     ).write_parquet(folder / "daily.parquet")
     (folder / "stock_basic.csv").write_text(
-        "ts_code,name,list_date\n000001.SZ,Ping An,19910403\n600000.SH,SPDB,19991110\n"
+        "ts_code,name,list_date,delist_date\n"
+        "000001.SZ,Ping An,19910403,\n600000.SH,SPDB,19991110,\n"
     )
     (folder / "dividend.csv").write_text(
         "ts_code,ex_date,cash_div_tax,stk_div,imp_ann_date\n"

@@ -181,7 +181,7 @@ def _report_events(
 
 def _metadata(written: Written) -> dict[str, Any]:
     facts = {
-        name: dg.MetadataValue.md(value) if str(value).startswith("![") else value
+        name: dg.MetadataValue.md(str(value)) if str(value).startswith("![") else value
         for name, value in written.facts.items()
     }
     return {"dagster/row_count": written.rows, "fingerprint": written.fingerprint, **facts}

@@ -34,9 +34,7 @@ SEALED = (
 def audit_assets(graph: MarketGraph) -> list[Any]:
     """The audit checkpoint of one market."""
 
-    @trading_asset(
-        graph, stage="audit", deps=graph.same("daily_pnl", "breaks", "drift_report")
-    )
+    @trading_asset(graph, stage="audit", deps=graph.same("daily_pnl", "drift_report"))
     def audit_checkpoint(desk: Any, session: date) -> Written:
         """Head of the chain, signed, over the fingerprints of everything the session made."""
         return checkpoint_session(

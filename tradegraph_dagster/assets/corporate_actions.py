@@ -10,6 +10,9 @@ from tradegraph_dagster.assets._partitioned import INGEST_RETRIES, session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
 from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
 
+# What the gates make of adjusted bars; withdrawn when the bars change.
+JUDGED = ("bar_findings", "quarantined_bars", "validated_bars")
+
 
 def corporate_action_assets(graph: MarketGraph) -> list[Any]:
     """The adjusting assets of one market."""
@@ -31,6 +34,6 @@ def corporate_action_assets(graph: MarketGraph) -> list[Any]:
     )
     def adjusted_bars(desk: Any, sessions: list[date]) -> StepReport:
         """Raw bars times the cumulative factor through the session; later events change nothing."""
-        return adjust_sessions(desk.workspace, sessions)
+        return adjust_sessions(desk.workspace, sessions, derived=JUDGED)
 
     return [corporate_actions, adjusted_bars]

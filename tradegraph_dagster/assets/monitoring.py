@@ -20,6 +20,8 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
         stage="monitoring",
         deps=[
             graph.window("features", 1 - window),
+            graph.window("universe", 1 - window),
+            graph.window("labels", 1 - window),
             graph.window("forecasts", 1 - window),
             graph.month("champion"),
         ],
@@ -31,6 +33,7 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
             session=session,
             policy=desk.settings.drift.build(),
             feature_set=desk.feature_set,
+            horizon=desk.training_plan.split.horizon_sessions,
         )
 
     return [drift_report]

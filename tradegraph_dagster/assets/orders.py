@@ -27,7 +27,8 @@ def order_assets(graph: MarketGraph) -> list[Any]:
         pool=ORDER_POOL,
         deps=[
             graph.window("target_weights", -1, -1),
-            graph.window("adjusted_bars", -1, -1),
+            graph.window("adjusted_bars", -2, -1),
+            graph.window("validated_bars", -2, -1),
             *graph.same("corporate_actions"),
         ],
     )
@@ -51,9 +52,8 @@ def order_assets(graph: MarketGraph) -> list[Any]:
     def orders(desk: Any, session: date) -> Written:
         """The decision's orders, sent once; the kill switch is read right before each."""
         desk.require_armed()
-        return submit_session(
-            desk.workspace, session=session, books=desk.books, broker=desk.broker
-        )
+        desk.require_sendable(session)
+        return submit_session(desk.workspace, session=session, books=desk.books, broker=desk.broker)
 
     @trading_asset(
         graph, stage="orders", deps=graph.same("orders", "adjusted_bars", "corporate_actions")

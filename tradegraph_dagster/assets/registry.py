@@ -7,7 +7,7 @@ from typing import Any
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import month_asset
-from tradegraph_dagster.assets.models import WINDOW_MONTHS
+from tradegraph_dagster.assets.models import window_months
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.monitoring.health import promotion_block
 from tradegraph_dagster.domain.registry.step import evaluate_month, promote_month
@@ -15,13 +15,14 @@ from tradegraph_dagster.domain.registry.step import evaluate_month, promote_mont
 
 def registry_assets(graph: MarketGraph) -> list[Any]:
     """The promotion of one market."""
+    months = window_months(graph)
 
     @month_asset(
         graph,
         stage="registry",
         deps=[
             *graph.same("candidate_model"),
-            *(graph.window(noun, -WINDOW_MONTHS, -1) for noun in ("features", "labels")),
+            *(graph.window(noun, -months, -1) for noun in ("features", "labels", "universe")),
         ],
     )
     def evaluation(desk: Any, month: date) -> Written:
@@ -38,16 +39,16 @@ def registry_assets(graph: MarketGraph) -> list[Any]:
         return with_ic_plot(desk.workspace.store, written, market=graph.name)
 
     @month_asset(
-        graph, stage="registry", deps=[*graph.same("evaluation"), graph.window("champion", -1, -1)]
+        graph,
+        stage="registry",
+        deps=[*graph.same("candidate_model", "evaluation"), graph.window("champion", -1, -1)],
     )
     def champion(desk: Any, month: date) -> Written:
         """Who trades in the month, and why; never decided by anything later than its first day."""
+        policy = desk.settings.promotion.build()
+        blocked = None if policy.allow_red_drift else promotion_block(desk.workspace, month)
         return promote_month(
-            desk.workspace,
-            month=month,
-            policy=desk.settings.promotion.build(),
-            registry=desk.registry,
-            blocked=promotion_block(desk.workspace, month),
+            desk.workspace, month=month, policy=policy, registry=desk.registry, blocked=blocked
         )
 
     return [evaluation, champion]

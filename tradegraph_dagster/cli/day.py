@@ -23,6 +23,7 @@ def run_day(runner: Runner, market: str, session: date) -> dict[str, Any]:
     """Decide and send for a session, then ingest, research, settle and reconcile it.
 
     On the first session of a market the books are opened instead: there is nothing to decide from.
+    What was sent is settled even when the decision or the sending failed part-way.
 
     Raises:
         MissingSession: Not a session of the market.
@@ -37,8 +38,6 @@ def run_day(runner: Runner, market: str, session: date) -> dict[str, Any]:
         run = runner.run(market, selection, (session,))
         outcome.runs += 1
         outcome.problems.extend(run.problems)
-        if not run.succeeded:
-            break
     return {"market": market, "session": str(session), "runs": outcome.runs} | {
         "problems": outcome.problems
     }

@@ -23,6 +23,9 @@ from tradegraph_dagster.cli.backfill import (
 from tradegraph_dagster.cli.runs import Runner
 from tradegraph_dagster.domain.core.errors import NoChampion
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
+from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS, OrderStatus
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.reconciliation.schema import BREAKS
 from tradegraph_dagster.domain.registry.history import (
     champion_as_of,
     champion_at,
@@ -62,9 +65,7 @@ def _run_market(
     outcomes = [
         backfill_sessions(runner, progress, market, "bars", sessions),
         backfill_sessions(runner, progress, market, "features", sessions),
-        backfill_sessions(
-            runner, progress, market, "labels", labelled_sessions(desk, sessions)
-        ),
+        backfill_sessions(runner, progress, market, "labels", labelled_sessions(desk, sessions)),
         backfill_months(runner, progress, market, training_months(desk, sessions)),
     ]
     forecast = _forecast_sessions(desk, sessions)
@@ -82,9 +83,7 @@ def _forecast_sessions(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[da
     return known
 
 
-def _trade(
-    runner: Runner, progress: Progress, market: str, sessions: tuple[date, ...]
-) -> Outcome:
+def _trade(runner: Runner, progress: Progress, market: str, sessions: tuple[date, ...]) -> Outcome:
     """Open the books on the first session, then decide, send, fill and reconcile on each."""
     store = runner.desks[market].workspace.store
     task = progress.add_task(f"{market} trading", total=len(sessions))
@@ -93,7 +92,9 @@ def _trade(
         steps = ("settlement",) if number == 0 else ("pre_open", "settlement")
         for selection in steps:
             tables = {"pre_open": PRE_OPEN, "settlement": SETTLEMENT}[selection]
-            if all(session in store.partitions(table) for table in tables):
+            if all(session in store.partitions(table) for table in tables) and not _pending(
+                runner.desks[market], session
+            ):
                 continue
             run = runner.run(market, selection, (session,))
             outcome.runs += 1
@@ -105,16 +106,18 @@ def _trade(
     return outcome
 
 
+def _pending(desk: MarketDesk, session: date) -> bool:
+    """Whether an order of the session has not been sent, or its sending was not answered."""
+    waiting = {OrderStatus.INTENT, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN}
+    return any(record.status in waiting for record in desk.books.orders.orders(session))
+
+
 def _facts(
     desk: MarketDesk,
     sessions: tuple[date, ...],
     traded: tuple[date, ...],
     outcomes: list[Outcome],
 ) -> dict[str, Any]:
-    from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS
-    from tradegraph_dagster.domain.performance.schema import DAILY_PNL
-    from tradegraph_dagster.domain.reconciliation.schema import BREAKS
-
     store = desk.workspace.store
     settled = [day for day in traded if day in store.partitions(DAILY_PNL.name)]
     ordered = [day for day in traded if day in store.partitions(ORDERS.name)]
@@ -136,8 +139,12 @@ def _facts(
 
 
 def _lake_fingerprint(desk: MarketDesk) -> str:
-    """One hash over the fingerprints of every partition of every table of a market."""
-    return data_fingerprint(dict(_table_fingerprints(desk)))
+    """One hash over the fingerprints of every partition of every table but the audit's.
+
+    The audit chain holds the instants at which things were done, so it differs between machines.
+    """
+    tables = dict(_table_fingerprints(desk))
+    return data_fingerprint({name: tables[name] for name in tables if name != "audit_checkpoint"})
 
 
 def _table_fingerprints(desk: MarketDesk) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tradegraph_dagster.cli.verify import verify_chain
+from tradegraph_dagster.cli.verify import chain_row
 from tradegraph_dagster.domain.core.errors import TradeGraphError
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
@@ -80,7 +80,7 @@ def _ledger(desk: MarketDesk) -> str:
 
 
 def _chain(desk: MarketDesk) -> str:
-    row = verify_chain(desk)
+    row = chain_row(desk)
     if not row["intact"]:
         raise OSError(str(row["damage"]))
     return f"{row['entries']} entries intact"

@@ -19,7 +19,7 @@ from tradegraph_dagster.cli.output import (
     print_json,
     print_table,
 )
-from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.core.errors import ConfigError, TradingHalted
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, load_settings, prepare_process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
@@ -139,21 +139,25 @@ def kill_switch_status(as_json: Json = False) -> None:
     if as_json:
         print_json(state)
     else:
-        rows = [{"market": name, "engaged": reason or "no"} for name, reason in state.items()]
+        rows = [
+            {"market": name, "engaged": "no" if reason is None else reason}
+            for name, reason in state.items()
+        ]
         print_table("Kill switch", rows)
-    raise typer.Exit(1 if any(state.values()) else 0)
+    raise typer.Exit(1 if any(reason is not None for reason in state.values()) else 0)
 
 
 @kill_switch.command("engage")
 def kill_switch_engage(
     reason: Annotated[str, typer.Option(help="Why.")],
     market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    actor: Annotated[str, typer.Option(help="Who.")] = getpass.getuser(),
+    actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
 ) -> None:
     """Stop trading now."""
     with domain_errors():
+        said, who = _spoken(reason), actor or _login_name()
         for name, desk in _chosen(market).items():
-            desk.books.kill_switch.engage(reason=reason, actor=actor)
+            desk.books.kill_switch.engage(reason=said, actor=who)
             console.print(f"{name}: engaged")
 
 
@@ -161,29 +165,60 @@ def kill_switch_engage(
 def kill_switch_reset(
     reason: Annotated[str, typer.Option(help="Why it is safe.")],
     market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    actor: Annotated[str, typer.Option(help="Who; it takes two different people.")] = (
-        getpass.getuser()
-    ),
+    actor: Annotated[
+        str, typer.Option(help="Who; the login name when absent. It takes two people.")
+    ] = "",
 ) -> None:
     """Allow trading again; the first call is a request that somebody else must confirm."""
     with domain_errors():
-        for name, desk in _chosen(market).items():
-            desk.books.kill_switch.reset(reason=reason, actor=actor)
-            console.print(f"{name}: reset")
+        said, who = _spoken(reason), actor or _login_name()
+        engaged = {
+            name: desk
+            for name, desk in _chosen(market).items()
+            if desk.books.kill_switch.engaged() is not None
+        }
+        if not engaged:
+            console.print("not engaged")
+        outcomes = [_reset(name, desk, said, who) for name, desk in engaged.items()]
+    raise typer.Exit(0 if all(outcomes) else 1)
 
 
 @audit.command("verify")
 def audit_verify(as_json: Json = False) -> None:
     """Check every entry of every chain against its hash, signature and checkpoints."""
-    from tradegraph_dagster.cli.verify import verify_chain
+    from tradegraph_dagster.cli.verify import chain_row
 
     with domain_errors():
-        rows = [verify_chain(desk) for desk in _desks().values()]
+        rows = [chain_row(desk) for desk in _desks().values()]
     if as_json:
         print_json(rows)
     else:
         print_table("Audit chain", rows)
     raise typer.Exit(0 if all(row["intact"] for row in rows) else 1)
+
+
+def _reset(name: str, desk: Any, reason: str, actor: str) -> bool:
+    """Reset one market; a first request is refused with who may confirm it, and others go on."""
+    try:
+        desk.books.kill_switch.reset(reason=reason, actor=actor)
+    except TradingHalted as error:
+        errors.print(f"{name}: {error}", markup=False)
+        return False
+    console.print(f"{name}: reset")
+    return True
+
+
+def _spoken(reason: str) -> str:
+    if not reason.strip():
+        raise ConfigError("--reason: found nothing, allowed: any words")
+    return reason.strip()
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise ConfigError("--actor: this login has no name; say who you are") from error
 
 
 def _runner() -> Any:

@@ -17,12 +17,10 @@ from typing import Any
 import dagster as dg
 
 from tradegraph_dagster.definitions import build_definitions
-from tradegraph_dagster.jobs import REPORT_JOB, job_name
+from tradegraph_dagster.jobs import RANGE_END, RANGE_START, REPORT_JOB, job_name
 from tradegraph_dagster.resources.desk import Desks
 from tradegraph_dagster.settings import Settings, prepare_process
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 # The terminal shows progress and what failed; everything else is in the event log.
 _QUIET_CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -30,6 +30,9 @@ from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.quality.ports import TableContract
 from tradegraph_dagster.settings import MarketSettings, Settings
 
+# How long after its scheduled start the after-close job may take.
+GRACE_MINUTES = 30
+
 
 class MarketDesk:
     """Everything the assets of one market work with."""
@@ -158,18 +161,47 @@ class MarketDesk:
         """The newest session that has closed, or the end of a closed history.
 
         Raises:
-            CalendarExhausted: The calendar is about to end.
+            CalendarExhausted: The calendar is about to end, and the history is open.
         """
-        calendar = self.market.calendar
-        newest = calendar.latest_closed(self.clock.now(), delay=timedelta(minutes=1))
-        calendar.require_runway(newest)
-        return min(newest, self.settings.history_last or newest)
+        return self._newest(timedelta(minutes=1))
+
+    def latest_due(self) -> date:
+        """The newest session whose after-close job should be done by now.
+
+        Raises:
+            CalendarExhausted: As above.
+        """
+        minutes = self.settings.after_close_minutes + GRACE_MINUTES
+        return self._newest(timedelta(minutes=minutes))
 
     def latest_known(self) -> date:
         """The session after the newest closed one: its corporate actions are known already."""
-        calendar = self.market.calendar
-        newest = calendar.latest_closed(self.clock.now(), delay=timedelta(minutes=1))
-        return min(calendar.following(newest), self.settings.history_last or date.max)
+        newest = self.latest_closed()
+        if newest == self.settings.history_last:
+            return newest
+        return self.market.calendar.following(newest)
+
+    def require_sendable(self, session: date) -> None:
+        """Refuse to send orders for a session that has opened; a closed history is a replay.
+
+        Raises:
+            TradingHalted: The open has passed; unsent intents are denied at settlement.
+        """
+        opens = self.market.calendar.open_at(session)
+        if self.settings.history_last is None and self.clock.now() >= opens:
+            raise TradingHalted(
+                f"orders must be sent before the open at {opens.isoformat()}, found "
+                f"{self.clock.now().isoformat()}; settle the session, then go on with the next",
+                session=session,
+            )
+
+    def _newest(self, delay: timedelta) -> date:
+        last, calendar = self.settings.history_last, self.market.calendar
+        if last is not None and calendar.close_at(last) + delay <= self.clock.now():
+            return last
+        newest = calendar.latest_closed(self.clock.now(), delay=delay)
+        calendar.require_runway(newest)
+        return newest
 
     def _open_source(self, port: str) -> Any:
         source = self.settings.source
@@ -183,7 +215,9 @@ class Desks(Mapping[str, MarketDesk]):
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         shared_clock = clock or SystemClock()
-        self._desks = {name: MarketDesk(name, settings, shared_clock) for name in settings.markets}
+        self._desks: dict[str, MarketDesk] = {
+            name: MarketDesk(name, settings, shared_clock) for name in settings.markets
+        }
 
     def __getitem__(self, market: str) -> MarketDesk:
         return self._desks[market]

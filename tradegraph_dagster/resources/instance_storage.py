@@ -34,9 +34,7 @@ class BatchingSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
 
     @cached_property
     def _pooled(self) -> sa.Engine:
-        return sa.create_engine(
-            self._conn_string, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS}
-        )
+        return sa.create_engine(self._conn_string, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS})
 
     @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
@@ -45,7 +43,7 @@ class BatchingSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close the connections."""
-        super().dispose()
+        super().dispose()  # type: ignore[no-untyped-call]
         self._pooled.dispose()
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:

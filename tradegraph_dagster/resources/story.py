@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -147,25 +147,16 @@ def _key_plots(stories: list[MarketStory]) -> dict[str, str]:
     found: dict[str, str] = {}
     for story in stories:
         colour = market_colour(story.market).on_light
-        drawn: dict[str, tuple[pl.DataFrame, Callable[[], object]]] = {
-            "equity": (
-                story.daily_pnl,
-                lambda s=story, c=colour: plots.equity_plot(s.daily_pnl, colour=c),
-            ),
-            "drawdown": (
-                story.daily_pnl,
-                lambda s=story, c=colour: plots.drawdown_plot(s.daily_pnl, colour=c),
-            ),
-            "rank_ic": (
-                story.evaluation,
-                lambda s=story, c=colour: plots.monthly_ic_plot(
-                    s.signal, s.evaluation, colour=c, planted=s.planted_rank_ic
-                ),
-            ),
-        }
-        for name, (frame, draw) in drawn.items():
-            if frame.height:
-                found[f"{story.market} {name}"] = figure_to_markdown(draw())  # type: ignore[arg-type]
+        if story.daily_pnl.height:
+            equity = plots.equity_plot(story.daily_pnl, colour=colour)
+            drawdown = plots.drawdown_plot(story.daily_pnl, colour=colour)
+            found[f"{story.market} equity"] = figure_to_markdown(equity)
+            found[f"{story.market} drawdown"] = figure_to_markdown(drawdown)
+        if story.evaluation.height:
+            rank_ic = plots.monthly_ic_plot(
+                story.signal, story.evaluation, colour=colour, planted=story.planted_rank_ic
+            )
+            found[f"{story.market} rank_ic"] = figure_to_markdown(rank_ic)
     return found
 
 

@@ -11,17 +11,16 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from tradegraph_dagster.assets._graph import MarketGraph
-from tradegraph_dagster.jobs import job_name
+from tradegraph_dagster.jobs import RANGE_END, RANGE_START, job_name
 from tradegraph_dagster.partitions import month_of, next_month
 from tradegraph_dagster.settings import Settings
 
 LABELS_DELAY_MINUTES = 15
+LABELS_REPEATED = 5
 MONTH_END_DELAY_MINUTES = 30
 
 
-def all_schedules(
-    graphs: Sequence[MarketGraph], settings: Settings
-) -> list[dg.ScheduleDefinition]:
+def all_schedules(graphs: Sequence[MarketGraph], settings: Settings) -> list[dg.ScheduleDefinition]:
     """Four schedules a market; switched on only where the settings say so."""
     status = (
         dg.DefaultScheduleStatus.RUNNING
@@ -61,7 +60,7 @@ def after_close(
 def labels(
     graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
 ) -> dg.ScheduleDefinition:
-    """The labels that the session's close has completed: those of h+1 sessions before."""
+    """The labels that the close has completed, and the few before in case bars were late."""
     calendar = graph.market.calendar
     horizon = graph.settings.training.split.build().horizon_sessions  # type: ignore[attr-defined]
 
@@ -79,10 +78,14 @@ def labels(
         if not calendar.is_session(session):
             return _closed(graph, session)
         calendar.require_runway(session)
-        labelled = calendar.shift(session, -horizon - 1)
-        if labelled < graph.settings.history_first:
+        newest = calendar.shift(session, -horizon - 1)
+        known = calendar.trailing(newest, LABELS_REPEATED, first=graph.settings.history_first)
+        if not known:
             return dg.SkipReason(f"no label before {graph.settings.history_first}")
-        return _request(graph, "labels", labelled)
+        return dg.RunRequest(
+            run_key=f"{graph.name}:labels:{newest}",
+            tags={RANGE_START: known[0].isoformat(), RANGE_END: known[-1].isoformat()},
+        )
 
     return schedule
 

@@ -5,17 +5,17 @@ engages it and cancels runs that were about to trade.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.domain.core.errors import TradeGraphError
 from tradegraph_dagster.domain.monitoring.health import halt_reason, retraining_session
-from tradegraph_dagster.jobs import LANE_TAG, MARKET_TAG, job_name
+from tradegraph_dagster.jobs import MARKET_TAG, job_name
 from tradegraph_dagster.partitions import next_month
-from tradegraph_dagster.resources.desk import Desks
+from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import Settings
 
 WATCH_SECONDS = 30
@@ -51,20 +51,31 @@ def kill_switch_sensor(
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         desk = desks[graph.name]
-        reason = halt_reason(
-            desk.workspace, latest_closed=desk.latest_closed(), limits=desk.halt_limits
-        )
+        reason = _halt_reason(desk)
         if reason is None:
-            return dg.SkipReason("nothing calls for a halt")
-        switch = desk.books.kill_switch
-        if switch.engaged() is None:
-            switch.engage(reason=reason, actor="kill_switch_sensor")
-        stopped = _cancel_trading_runs(context.instance, graph.name)
-        return dg.SkipReason(f"kill switch engaged: {reason}; {stopped} trading runs cancelled")
+            return dg.SensorResult(skip_reason="nothing calls for a halt", cursor="")
+        # Acted on once: after two people have reset the switch, the same cause does not undo it.
+        if reason == context.cursor:
+            return dg.SensorResult(skip_reason=f"acted on already: {reason}", cursor=reason)
+        if desk.books.kill_switch.engaged() is None:
+            desk.books.kill_switch.engage(reason=reason, actor="kill_switch_sensor")
+        stopped = _cancel_order_runs(context.instance, graph.name)
+        return dg.SensorResult(
+            skip_reason=f"kill switch engaged: {reason}; {stopped} order runs cancelled",
+            cursor=reason,
+        )
 
     return sensor
+
+
+def _halt_reason(desk: MarketDesk) -> str | None:
+    """A state that cannot be judged halts as well."""
+    try:
+        return halt_reason(desk.workspace, due=desk.latest_due(), limits=desk.halt_limits)
+    except TradeGraphError as error:
+        return f"cannot be judged: {type(error).__name__}: {error}"
 
 
 def drift_sensor(
@@ -81,13 +92,17 @@ def drift_sensor(
         default_status=status,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session = retraining_session(desks[graph.name].workspace)
+        desk = desks[graph.name]
+        session = retraining_session(desk.workspace)
         if session is None:
             return dg.SkipReason("no red drift report")
-        month = next_month(session).isoformat()
-        if not graph.months.has_partition_key(month):
+        month = next_month(session)
+        if not graph.months.has_partition_key(month.isoformat()):
             return dg.SkipReason(f"drift is red on {session}, but the history ends before {month}")
-        return dg.RunRequest(run_key=f"{graph.name}:drift:{session}", partition_key=month)
+        calendar = desk.market.calendar
+        if calendar.following(session) < month:
+            return dg.SkipReason(f"drift is red on {session}; the model of {month} waits")
+        return dg.RunRequest(run_key=f"{graph.name}:drift:{month}", partition_key=month.isoformat())
 
     return sensor
 
@@ -110,17 +125,11 @@ def freshness_sensor(
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         desk = desks[graph.name]
-        session = desk.latest_closed()
+        session = desk.latest_due()
         if session in desk.workspace.store.partitions("validated_bars"):
             return dg.SkipReason(f"validated bars of {session} are there")
-        now = desk.clock.now()
-        due = desk.market.calendar.close_at(session) + timedelta(
-            minutes=desk.settings.after_close_minutes + 30
-        )
-        if now < due:
-            return dg.SkipReason(f"{session} is not due before {due.isoformat()}")
         return dg.RunRequest(
-            run_key=f"{graph.name}:fresh:{session}:{now:%Y%m%d%H}",
+            run_key=f"{graph.name}:fresh:{session}:{desk.clock.now():%Y%m%d%H}",
             partition_key=session.isoformat(),
         )
 
@@ -139,7 +148,7 @@ def failed_run_sensor(
         context.log.error(
             "run failed job=%s run=%s steps=%s", run.job_name, run.run_id, ",".join(steps)
         )
-        market = run.tags.get(MARKET_TAG)
+        market = run.tags.get(MARKET_TAG, "")
         if market in desks:
             details = {"job": run.job_name, "run": run.run_id, "steps": steps}
             desks[market].audit.append("run_failed", user="failed_run_sensor", details=details)
@@ -147,11 +156,11 @@ def failed_run_sensor(
     return sensor
 
 
-def _cancel_trading_runs(instance: dg.DagsterInstance, market: str) -> int:
-    """Cancel queued and terminate running runs of a market's trading lane."""
+def _cancel_order_runs(instance: dg.DagsterInstance, market: str) -> int:
+    """Cancel queued and terminate running runs that send orders; settlement goes on."""
     active = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
     runs: Sequence[Any] = instance.get_runs(
-        dg.RunsFilter(statuses=active, tags={LANE_TAG: f"{market}-trading"})
+        dg.RunsFilter(statuses=active, job_name=job_name(market, "pre_open"))
     )
     for run in runs:
         if run.status is DagsterRunStatus.QUEUED:

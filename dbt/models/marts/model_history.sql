@@ -1,11 +1,12 @@
 -- One row a market and training month: the candidate, who trades after it and why, and the worst
--- drift level seen in the sessions of that month.
+-- overall drift level seen in the sessions of that month.
 with drifted as (
     select
         market,
         date_trunc('month', session)::date as month,
         max(case level when 'red' then 2 when 'yellow' then 1 else 0 end) as level_number
     from {{ ref('stg_drift_report') }}
+    where kind = 'overall'
     group by market, date_trunc('month', session)
 )
 

@@ -69,12 +69,12 @@ def test_the_model_of_a_month_serves_every_session_of_it() -> None:
     settings = _settings("cn")
     sessions, months = session_partitions(calendar, settings), month_partitions(calendar, settings)
     for session in calendar.between(settings.training.first_month, settings.history_last):
-        found = dg.TimeWindowPartitionMapping().get_upstream_mapped_partitions_result_for_partitions(
-            sessions.subset_with_partition_keys([session.isoformat()]), sessions, months
+        found = (
+            dg.TimeWindowPartitionMapping().get_upstream_mapped_partitions_result_for_partitions(
+                sessions.subset_with_partition_keys([session.isoformat()]), sessions, months
+            )
         )
-        assert list(found.partitions_subset.get_partition_keys()) == [
-            month_of(session).isoformat()
-        ]
+        assert list(found.partitions_subset.get_partition_keys()) == [month_of(session).isoformat()]
 
 
 def test_next_month_crosses_the_year() -> None:

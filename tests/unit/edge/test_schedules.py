@@ -10,8 +10,9 @@ import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from tradegraph_dagster.assets._graph import MarketGraph
-from tradegraph_dagster.domain.core.errors import CalendarExhausted
 from tradegraph_dagster.definitions import build_definitions
+from tradegraph_dagster.domain.core.errors import CalendarExhausted
+from tradegraph_dagster.jobs import RANGE_END, RANGE_START
 from tradegraph_dagster.schedules.sessions import after_close, labels, month_end, pre_open
 from tradegraph_dagster.settings import Settings, load_settings
 
@@ -79,7 +80,9 @@ def test_labels_asks_for_the_session_whose_label_is_now_known(
     graphs: dict[str, MarketGraph],
 ) -> None:
     at = datetime(2025, 10, 9, 16, 15, tzinfo=CN)
-    assert _keys(labels(graphs["cn"]), at) == {"cn_labels": "2025-09-29"}
+    (request,) = _tick(labels(graphs["cn"]), at).run_requests
+    assert request.tags[RANGE_END] == "2025-09-29"
+    assert request.tags[RANGE_START] == "2025-09-23"
 
 
 def test_an_early_close_is_a_session_like_any_other(graphs: dict[str, MarketGraph]) -> None:

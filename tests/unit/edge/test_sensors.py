@@ -10,9 +10,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tests.support.deployment import FIRST, LAST, small_settings
+from tests.support.deployment import LAST, small_settings
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.domain.core.errors import TradingHalted
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
@@ -76,7 +77,7 @@ def test_a_loss_engages_the_switch(desks, graph, context, changes, reason) -> No
     _settle(desks["cn"], **changes)
     answer = kill_switch_sensor(graph, desks)(context)
     assert reason in desks["cn"].books.kill_switch.engaged()
-    assert "kill switch engaged" in answer.skip_message
+    assert "kill switch engaged" in answer.skip_reason.skip_message
 
 
 def test_a_break_engages_the_switch(desks, graph, context) -> None:
@@ -121,11 +122,15 @@ def _drift(desk: MarketDesk, session: date, level: str) -> None:
 
 
 def test_red_drift_asks_for_training_of_the_coming_month(desks, graph, context) -> None:
-    session = date(2023, 9, 28)
-    _drift(desks["cn"], session, "red")
+    _drift(desks["cn"], date(2023, 9, 28), "red")  # the last session of the month
     request = drift_sensor(graph, desks)(context)
     assert request.partition_key == "2023-10-01"
-    assert request.run_key == "cn:drift:2023-09-28"
+    assert request.run_key == "cn:drift:2023-10-01"
+
+
+def test_red_drift_within_a_month_waits_for_its_end(desks, graph, context) -> None:
+    _drift(desks["cn"], date(2023, 9, 14), "red")
+    assert "waits" in drift_sensor(graph, desks)(context).skip_message
 
 
 def test_green_drift_asks_for_nothing(desks, graph, context) -> None:
@@ -148,9 +153,52 @@ def test_a_late_session_is_asked_for_again_once_an_hour(desks, graph, context) -
     assert sensor(context).run_key != first.run_key
 
 
-def test_a_session_is_not_late_before_it_is_due(tmp_path: Path, context) -> None:
-    clock = FixedClock(datetime(2023, 10, 31, 7, 10, tzinfo=UTC))  # ten minutes after the close
-    desks = Desks(small_settings(tmp_path), clock)
-    graph = MarketGraph.of("cn", desks.settings.markets["cn"])
-    assert "is not due before" in freshness_sensor(graph, desks)(context).skip_message
-    assert FIRST < LAST
+@pytest.fixture
+def just_closed(tmp_path: Path) -> Desks:
+    """Ten minutes after the close of the last session; the one before is validated."""
+    clock = FixedClock(datetime(2023, 10, 31, 7, 10, tzinfo=UTC))
+    settings = small_settings(tmp_path)
+    open_ended = settings.markets["cn"].model_copy(update={"history_last": None})
+    desks = Desks(settings.model_copy(update={"markets": {"cn": open_ended}}), clock)
+    before = desks["cn"].market.calendar.previous(LAST)
+    desks["cn"].workspace.store.write(VALIDATED_BARS, before, VALIDATED_BARS.empty())
+    return desks
+
+
+def test_a_session_that_has_just_closed_is_neither_late_nor_stale(just_closed, context) -> None:
+    graph = MarketGraph.of("cn", just_closed.settings.markets["cn"])
+    assert "2023-10-30 are there" in freshness_sensor(graph, just_closed)(context).skip_message
+    kill_switch_sensor(graph, just_closed)(context)
+    assert just_closed["cn"].books.kill_switch.engaged() is None
+
+
+def test_orders_are_not_sent_after_the_open(just_closed) -> None:
+    following = just_closed["cn"].market.calendar.following(LAST)
+    just_closed["cn"].require_sendable(following)
+    just_closed["cn"].clock.advance(timedelta(days=1))
+    with pytest.raises(TradingHalted, match="before the open"):
+        just_closed["cn"].require_sendable(following)
+
+
+def test_a_cause_that_was_acted_on_does_not_undo_a_reset(desks, graph) -> None:
+    _settle(desks["cn"], drawdown_frac=0.5)
+    switch, sensor = desks["cn"].books.kill_switch, kill_switch_sensor(graph, desks)
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = sensor(dg.build_sensor_context(instance=instance))
+        with pytest.raises(TradingHalted):
+            switch.reset(reason="looked at it", actor="alice")
+        switch.reset(reason="agreed", actor="bob")
+        again = sensor(dg.build_sensor_context(instance=instance, cursor=first.cursor))
+        assert switch.engaged() is None
+        assert "acted on already" in again.skip_reason.skip_message
+        _settle(desks["cn"], drawdown_frac=0.6)
+        sensor(dg.build_sensor_context(instance=instance, cursor=again.cursor))
+        assert "60.0" in switch.engaged()
+
+
+def test_what_cannot_be_judged_halts(desks, graph, context) -> None:
+    _settle(desks["cn"])
+    path = desks.settings.lake_dir / "cn" / "daily_pnl" / f"{LAST}.parquet"
+    path.write_bytes(b"torn")
+    kill_switch_sensor(graph, desks)(context)
+    assert "cannot be judged: CorruptPartition" in desks["cn"].books.kill_switch.engaged()

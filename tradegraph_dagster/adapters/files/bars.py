@@ -8,6 +8,12 @@ from datetime import date
 import polars as pl
 
 from tradegraph_dagster.adapters.files.folder import MappedFolder, board_of
+from tradegraph_dagster.adapters.files.listed import (
+    require_few_vanished,
+    rows_to_spans,
+    spans_to_listed,
+    table_to_listings,
+)
 from tradegraph_dagster.adapters.files.mapping import FROM_PRICES, NUMBERS, BarsMapping
 from tradegraph_dagster.adapters.files.options import FilesOptions
 from tradegraph_dagster.domain.core.errors import (
@@ -16,7 +22,7 @@ from tradegraph_dagster.domain.core.errors import (
     SourceSuspect,
     SourceUnavailable,
 )
-from tradegraph_dagster.domain.core.frames import FrameSchema
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, FrameSchema
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 
@@ -26,9 +32,10 @@ _PRICES = NUMBERS[:4]
 class FilesBars:
     """A BarSource over mapped files.
 
-    A symbol is an instrument of the sessions it has rows of, and of those in between where the
-    mapping says that missing rows mean suspended. The source cannot know that a symbol was delisted
-    after its last row, or suspended since.
+    A symbol is listed from its listing date or its first row, whichever is earlier, until the
+    `delisted_on` of the listings table. Its last row ends nothing: where a delivery lacks a symbol
+    it is listed without a bar, for the steps downstream to carry, or to block the session. So a
+    delisted symbol that no listings table ends stays listed without bars for good.
     """
 
     def __init__(self, market: Market, options: FilesOptions) -> None:
@@ -37,48 +44,55 @@ class FilesBars:
         self.name = self._folder.mapping.source
 
     def instruments(self, sessions: Sequence[date]) -> pl.DataFrame:
-        """Symbols with a row on each session.
+        """Symbols that are listed on each session, with a row on it or not.
 
         Raises:
             SourceRefused: A session before the first row.
             SourceUnavailable: A session after the last row, which is not delivered yet.
-            SourceSuspect: A session in between without rows.
+            SourceSuspect: A session in between without rows, or one that too many symbols vanish
+                on where missing rows mean suspended.
             SchemaError: Names file, column, what was expected and what was found.
         """
-        table = self._rows(sessions)
+        rows = self._rows(sessions)
+        listed = spans_to_listed(self._spans(rows), rows, sessions)
         boards = {
             symbol: board_of(symbol, self._market) or "unknown"
-            for symbol in table.get_column("symbol").unique()
+            for symbol in listed.get_column("symbol").unique()
         }
-        rows = table.join(self._listings(), on="symbol", how="left").with_columns(
+        named = listed.with_columns(
             name=pl.coalesce("listed_name", "name", "symbol"),
-            listed_on=pl.coalesce("listed_session", "first_row"),
             board=pl.col("symbol").replace_strict(boards, return_dtype=pl.String),
         )
-        return _shape(rows, INSTRUMENTS)
+        return _shape(named, INSTRUMENTS)
 
     def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
         """Bars of each session. Raises as `instruments` does."""
-        return _shape(self._rows(sessions).with_columns(source=pl.lit(self.name)), RAW_BARS)
+        rows = self._rows(sessions)
+        asked = rows.filter(pl.col("session").is_in(list(sessions)))
+        if self._folder.mapping.bars.missing_rows == "suspended":
+            asked = pl.concat([asked, _suspended_bars(rows, self._spans(rows), sessions)])
+        return _shape(asked.with_columns(source=pl.lit(self.name)), RAW_BARS)
 
     def _rows(self, sessions: Sequence[date]) -> pl.DataFrame:
+        """Every row of the files, once they are found fit to answer for the sessions."""
         mapping = self._folder.mapping.bars
-        table = _complete(self._folder.table(mapping), mapping)
-        _require_keys(table, mapping)
-        _require_covered(self._market, table, sessions, self.name)
-        rows = table.with_columns(first_row=pl.col("session").min().over("symbol"))
+        rows = _complete(self._folder.table(mapping), mapping)
+        _require_keys(rows, mapping)
+        _require_covered(self._market, rows, sessions, self.name)
         if mapping.missing_rows == "suspended":
-            rows = _with_suspended(rows, sessions)
-        return rows.filter(pl.col("session").is_in(list(sessions)))
+            require_few_vanished(
+                rows,
+                self._spans(rows),
+                sessions,
+                max_frac=mapping.max_vanished_frac,
+                source=self.name,
+            )
+        return rows
 
-    def _listings(self) -> pl.DataFrame:
+    def _spans(self, rows: pl.DataFrame) -> pl.DataFrame:
         mapping = self._folder.mapping.listings
-        if mapping is None:
-            columns = {"symbol": pl.String, "listed_name": pl.String, "listed_session": pl.Date}
-            return pl.DataFrame(schema=columns)
-        rows = self._folder.table(mapping)
-        name = pl.col("name") if "name" in rows.columns else pl.lit(None, pl.String)
-        return rows.select("symbol", listed_name=name, listed_session="session").unique("symbol")
+        table = None if mapping is None else self._folder.table(mapping)
+        return rows_to_spans(rows, table_to_listings(table))
 
 
 def _complete(table: pl.DataFrame, mapping: BarsMapping) -> pl.DataFrame:
@@ -101,28 +115,20 @@ def _complete(table: pl.DataFrame, mapping: BarsMapping) -> pl.DataFrame:
     )
 
 
-def _with_suspended(rows: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
-    """Add a suspended bar where a symbol has rows before and after, but none on a session."""
-    spans = rows.group_by("symbol").agg(
-        first_row=pl.col("session").min(), last_row=pl.col("session").max()
-    )
+def _suspended_bars(
+    rows: pl.DataFrame, spans: pl.DataFrame, sessions: Sequence[date]
+) -> pl.DataFrame:
+    """A suspended bar for each listed symbol that has rows before a session, but none on it."""
     shown = rows.group_by("session").agg(known_at=pl.col("known_at").max())
-    asked = shown.filter(pl.col("session").is_in(list(sessions)))
     gaps = (
-        asked.join(spans, how="cross")
-        .filter(pl.col("session").is_between("first_row", "last_row"))
-        .join(rows, on=["session", "symbol"], how="anti")
-        .sort("session", "symbol")
-        .join_asof(
-            rows.select("session", "symbol", "is_st", "name").sort("session", "symbol"),
-            on="session",
-            by="symbol",
-            check_sortedness=False,
-        )
+        spans_to_listed(spans, rows, sessions)
+        .filter(pl.col("session") >= pl.col("first_row"))
+        .join(rows, on=SESSION_SYMBOL, how="anti")
+        .join(shown, on="session")
     )
     empty = [pl.lit(None, pl.Float64).alias(name) for name in _PRICES]
     filled = gaps.with_columns(*empty, volume=0.0, amount=0.0, is_suspended=True)
-    return pl.concat([rows, filled.select(rows.columns)])
+    return filled.select(rows.columns)
 
 
 def _shape(rows: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:

@@ -45,8 +45,9 @@ class MappedFolder:
         if kept is not None and kept[0] == stamp:
             return kept[1]
         rows = read_table(paths, mapping, self.market.calendar.timezone)
+        style = mapping.symbol_style or self.mapping.symbol_style
         spelled = {
-            symbol: spell_symbol(symbol, self.mapping.symbol_style, self.market)
+            symbol: spell_symbol(symbol, style, self.market)
             for symbol in rows.get_column("symbol").drop_nulls().unique()
         }
         rows = rows.with_columns(

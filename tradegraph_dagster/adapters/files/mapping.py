@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tradegraph_dagster.domain.core.errors import ConfigError
 
 NUMBERS = ("open", "high", "low", "close", "volume", "amount")
 EVENT_NUMBERS = ("cash_per_share", "bonus_ratio", "rights_ratio", "rights_price", "split_ratio")
 FROM_PRICES = "from_prices"
+SymbolStyle = Literal["suffixed", "prefixed", "bare", "ticker"]
 
 
 class TableMapping(BaseModel):
@@ -27,6 +28,7 @@ class TableMapping(BaseModel):
         multipliers: Our number column -> what to multiply theirs by, such as 100 for lots.
         defaults: Our column -> the value of all rows where they have no such column.
         true_when: Our flag column -> the value of theirs, as text, that means yes.
+        symbol_style: How this table spells symbols, where it does so in another way than the rest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -38,6 +40,7 @@ class TableMapping(BaseModel):
     multipliers: dict[str, float] = {}
     defaults: dict[str, bool | float | str] = {}
     true_when: dict[str, str] = {}
+    symbol_style: SymbolStyle | None = None
 
     def require(self, needed: set[str], known: set[str]) -> None:
         """Refuse columns nobody reads, and a table that lacks one everybody needs.
@@ -59,11 +62,15 @@ class BarsMapping(TableMapping):
     """Bars.
 
     Attributes:
-        missing_rows: What it means that a symbol has rows before and after a session but none on
-            it: `suspended` for vendors that leave suspended days out, `absent` for the others.
+        missing_rows: What it means that a listed symbol has rows before a session but none on it:
+            `suspended` for vendors that leave suspended days out, `absent` for the others, where it
+            has no bar and too many of them block the session.
+        max_vanished_frac: Where missing rows mean suspended, the fraction of the symbols of the
+            session before that may all at once have none; more is an incomplete delivery.
     """
 
     missing_rows: Literal["absent", "suspended"] = "absent"
+    max_vanished_frac: float = Field(default=0.1, ge=0.0, le=1.0)
 
     @model_validator(mode="after")
     def _check(self) -> BarsMapping:
@@ -82,11 +89,15 @@ class BarsMapping(TableMapping):
 
 
 class ListingsMapping(TableMapping):
-    """Names and listing dates, one row a symbol; `session` is the first trading date."""
+    """Names and listing dates, one row a symbol.
+
+    `session` is the first trading date and `delisted_on` the first day on which the symbol is no
+    longer listed, empty while it is.
+    """
 
     @model_validator(mode="after")
     def _check(self) -> ListingsMapping:
-        self.require({"session"}, {"session", "symbol", "name"})
+        self.require({"session"}, {"session", "symbol", "name", "delisted_on"})
         return self
 
 
@@ -107,14 +118,15 @@ class Mapping(BaseModel):
         symbol_style: `suffixed` 600000.SH, `prefixed` sh.600000 or sh600000, `bare` 600000 (the
             market's table of boards gives the exchange), `ticker` AAPL.
         bars: Where bars are.
-        listings: Where listing dates are; without it a symbol is listed from its first row.
+        listings: Where listing and delisting dates are; without it a symbol is listed from its
+            first row, and for good.
         actions: Where events are; without it there are none, and asking for them is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     source: str
-    symbol_style: Literal["suffixed", "prefixed", "bare", "ticker"]
+    symbol_style: SymbolStyle
     bars: BarsMapping
     listings: ListingsMapping | None = None
     actions: ActionsMapping | None = None

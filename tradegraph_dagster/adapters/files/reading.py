@@ -12,6 +12,7 @@ from tradegraph_dagster.adapters.files.mapping import EVENT_NUMBERS, NUMBERS, Ta
 from tradegraph_dagster.domain.core.errors import ConfigError, SchemaError, SourceUnavailable
 from tradegraph_dagster.domain.core.frames import INSTANT
 
+DAYS = ("session", "delisted_on")
 FLAGS = ("is_suspended", "is_st")
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -87,7 +88,7 @@ def _read_column(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Ser
     name = series.name
     if name in (*NUMBERS, *EVENT_NUMBERS):
         return _to_number(path, series, mapping) * mapping.multipliers.get(name, 1.0)
-    if name in ("session", "known_at"):
+    if name in (*DAYS, "known_at"):
         return _to_time(path, series, mapping)
     if name in FLAGS:
         return series.cast(pl.String) == mapping.true_when.get(name, "1")
@@ -103,7 +104,7 @@ def _to_number(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Serie
 
 def _to_time(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
     if series.dtype.is_temporal():
-        return series.cast(pl.Date) if series.name == "session" else series
+        return series.cast(pl.Date) if series.name in DAYS else series
     text = series.cast(pl.String).str.strip_chars().replace("", None)
     # A column of whole numbers with holes was stored as floats.
     text = text.str.strip_suffix(".0")

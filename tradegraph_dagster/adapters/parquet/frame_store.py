@@ -41,7 +41,7 @@ class ParquetFrameStore:
         check_frame(frame, schema)
         fingerprint = frame_fingerprint(frame)
         path = self._path(schema.name, partition)
-        if path.exists() and self._stored_fingerprint(path) == fingerprint:
+        if path.exists() and self._holds(schema, partition, fingerprint):
             return fingerprint
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
@@ -79,8 +79,12 @@ class ParquetFrameStore:
         folder = self._root / table
         if not folder.is_dir():
             return frozenset()
-        names = (name for name in (path.name for path in folder.iterdir()) if _PARTITION.fullmatch(name))
-        return frozenset(date.fromisoformat(name.removesuffix(".parquet")) for name in names)
+        names = [path.name for path in folder.iterdir()]
+        return frozenset(
+            date.fromisoformat(name.removesuffix(".parquet"))
+            for name in names
+            if _PARTITION.fullmatch(name)
+        )
 
     def fingerprint(self, table: str, partition: date) -> str:
         """Content fingerprint written with the partition."""
@@ -110,6 +114,14 @@ class ParquetFrameStore:
                 table=schema.name,
                 session=partition,
             ) from error
+
+    def _holds(self, schema: FrameSchema, partition: date, fingerprint: str) -> bool:
+        """Whether the file says so and its content bears it out; a damaged file does not."""
+        if self._stored_fingerprint(self._path(schema.name, partition)) != fingerprint:
+            return False
+        with suppress(CorruptPartition):
+            return frame_fingerprint(self._read_one(schema, partition)) == fingerprint
+        return False
 
     @staticmethod
     def _stored_fingerprint(path: Path) -> str:

@@ -78,6 +78,9 @@ def split_ready(
 ) -> tuple[tuple[date, ...], dict[date, TradeGraphError]]:
     """Part the sessions whose inputs all exist from those that must wait.
 
+    A session that must wait loses the partition it may have from before: nothing can read what no
+    longer follows from its inputs, and a backfill makes it again once they are back.
+
     Args:
         store: Where the inputs are looked up.
         needs: Input table -> the partitions of it that a session needs.
@@ -94,6 +97,7 @@ def split_ready(
         }
         absent = {name: days for name, days in absent.items() if days}
         if absent:
+            store.remove(table, session)
             withheld[session] = MissingSession(
                 "waits for "
                 + "; ".join(

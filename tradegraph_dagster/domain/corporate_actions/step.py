@@ -82,18 +82,24 @@ def ingest_actions(
     return StepReport(written, {**refused, **answer.withheld})
 
 
-def adjust_sessions(ws: Workspace, sessions: Sequence[date]) -> StepReport:
+def adjust_sessions(
+    ws: Workspace, sessions: Sequence[date], *, derived: Sequence[str] = ()
+) -> StepReport:
     """Write the adjusted bars of each session, the factors carried on from the session before.
 
     Args:
         ws: Reads `raw_bars`, `instruments` and `corporate_actions` of t, and `adjusted_bars` of
             the session before t unless history begins at t.
         sessions: Sessions wanted.
+        derived: Tables made from `adjusted_bars` of the same session. They are withdrawn where the
+            bars have changed, so that old findings can never let new bars through.
 
     Returns:
-        What was written; `carried` counts listed symbols without a bar, kept as suspended rows. A
-        session without its inputs, and every one that follows it without a gap, is withheld with
-        MissingSession; one with an impossible event or too few bars with SourceSuspect.
+        What was written. When the factors that a session hands on have changed, every later
+        session's adjusted bars are withdrawn too: they stand on the old ones. `carried` counts
+        listed symbols without a bar, kept as suspended rows. A session without its inputs, and
+        every one that follows it without a gap, is withheld with MissingSession; one with an
+        impossible event or too few bars with SourceSuspect.
     """
     early = sorted({day for day in sessions if day < ws.first_session})
     ordered = sorted(set(sessions) - set(early))
@@ -111,7 +117,7 @@ def adjust_sessions(ws: Workspace, sessions: Sequence[date]) -> StepReport:
     written: list[Written] = []
     for stretch in _stretches(ws.calendar, ordered):
         able = _able_prefix(ws, stretch, frozenset(ready))
-        made, failure = _adjust_stretch(ws, able)
+        made, failure = _adjust_stretch(ws, able, derived)
         written.extend(made)
         done = len(made)
         if failure is not None:
@@ -151,7 +157,7 @@ def _able_prefix(
 
 
 def _adjust_stretch(
-    ws: Workspace, able: tuple[date, ...]
+    ws: Workspace, able: tuple[date, ...], derived: Sequence[str]
 ) -> tuple[tuple[Written, ...], TradeGraphError | None]:
     """Write what can be computed and return what stopped it, if something did."""
     if not able:
@@ -167,10 +173,42 @@ def _adjust_stretch(
         if not able:
             return (), failure
         adjusted, carried = _compute(ws, able)
+    _withdraw_outdated(ws, adjusted, able, derived)
     written = write_sessions(
         ws.store, ADJUSTED_BARS, adjusted, able, lambda part: _bar_facts(part, carried)
     )
     return written, failure
+
+
+def _withdraw_outdated(
+    ws: Workspace, adjusted: pl.DataFrame, able: tuple[date, ...], derived: Sequence[str]
+) -> None:
+    """Before new bars are written, withdraw what was made from those they replace.
+
+    Withdrawn first, so that a crash in between leaves something missing, never something wrong.
+    """
+    stored = ws.store.partitions(ADJUSTED_BARS.name)
+    changed: list[date] = []
+    for day in able:
+        if day in stored:
+            old = ws.store.read(ADJUSTED_BARS, [day])
+            new = adjusted.filter(pl.col("session") == day)
+            if not old.equals(new):
+                changed.append(day)
+    later = sorted(day for day in stored if day > able[-1])
+    if able[-1] in changed and later and _hands_on_other_state(ws, adjusted, able[-1]):
+        for day in later:
+            ws.store.remove(ADJUSTED_BARS.name, day)
+        changed += later
+    for day in changed:
+        for table in derived:
+            ws.store.remove(table, day)
+
+
+def _hands_on_other_state(ws: Workspace, adjusted: pl.DataFrame, last: date) -> bool:
+    state = ["symbol", "last_raw_close", "price_factor", "share_factor"]
+    old = ws.store.read(ADJUSTED_BARS, [last]).select(state)
+    return not old.equals(adjusted.filter(pl.col("session") == last).select(state))
 
 
 def _compute(ws: Workspace, able: Sequence[date]) -> tuple[pl.DataFrame, pl.DataFrame]:

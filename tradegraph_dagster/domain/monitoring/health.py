@@ -26,15 +26,14 @@ class HaltLimits:
     max_stale_sessions: int
 
 
-def halt_reason(ws: Workspace, *, latest_closed: date, limits: HaltLimits) -> str | None:
+def halt_reason(ws: Workspace, *, due: date, limits: HaltLimits) -> str | None:
     """Why trading must stop, or None.
 
-    A figure that is missing or no number counts against trading, not for it.
+    `due` is the newest session whose data should be there by now. A figure that is missing or no
+    number counts against trading, not for it.
     """
     return (
-        _loss_reason(ws.store, limits)
-        or _break_reason(ws.store)
-        or _stale_reason(ws, latest_closed, limits)
+        _loss_reason(ws.store, limits) or _break_reason(ws.store) or _stale_reason(ws, due, limits)
     )
 
 
@@ -87,9 +86,9 @@ def _break_reason(store: FrameStore) -> str | None:
     )
 
 
-def _stale_reason(ws: Workspace, latest_closed: date, limits: HaltLimits) -> str | None:
+def _stale_reason(ws: Workspace, due: date, limits: HaltLimits) -> str | None:
     present = ws.store.partitions("validated_bars")
-    expected = ws.trailing(latest_closed, limits.max_stale_sessions)
+    expected = ws.trailing(due, limits.max_stale_sessions)
     if not present or any(session in present for session in expected):
         return None
     return (

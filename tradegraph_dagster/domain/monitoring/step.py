@@ -30,13 +30,17 @@ logger = logging.getLogger(__name__)
 
 
 def report_drift(
-    ws: Workspace, *, session: date, policy: DriftPolicy, feature_set: FeatureSet
+    ws: Workspace, *, session: date, policy: DriftPolicy, feature_set: FeatureSet, horizon: int
 ) -> Written:
     """Compare the window that ends at `session` with what its champion learned from.
 
     Features and scores are those of the universe's members, as in training; scores only those of
     the champion itself. The RankIC is that of whatever was forecast, on the sessions of the window
-    whose labels exist. Sessions that the gates withheld are left out; `session` itself must exist.
+    whose labels were known. Sessions that the gates withheld are left out; `session` itself must
+    exist.
+
+    Timing: reads nothing after `session`. The label of t is known once t+`horizon`+1 has closed;
+    later ones change nothing, however often the report is made again.
 
     Raises:
         NoChampion: No promoted model is effective on the session.
@@ -60,7 +64,9 @@ def report_drift(
         session,
         {**_feature_values(ws, feature_set, window), ("score", ""): scores},
         ws.store.read(FEATURE_REFERENCE, [month]),
-        rank_ic=_realised_rank_ic(ws, forecasts, window, policy.min_names),
+        rank_ic=_realised_rank_ic(
+            ws, forecasts, _labelled(ws, window, session, horizon), policy.min_names
+        ),
         policy=policy,
     )
     fingerprint = ws.store.write(DRIFT_REPORT, session, report)
@@ -96,10 +102,18 @@ def _feature_values(
     return {("feature", name): rows[name].to_numpy() for name in feature_set.definitions}
 
 
+def _labelled(
+    ws: Workspace, window: Sequence[date], session: date, horizon: int
+) -> tuple[date, ...]:
+    """Sessions of the window whose labels exist and could be known at the close of `session`."""
+    made = ws.store.partitions(LABELS.name)
+    unknown = frozenset(ws.calendar.trailing(session, horizon + 1))
+    return tuple(day for day in window if day in made and day not in unknown)
+
+
 def _realised_rank_ic(
-    ws: Workspace, forecasts: pl.DataFrame, window: Sequence[date], min_names: int
+    ws: Workspace, forecasts: pl.DataFrame, labelled: Sequence[date], min_names: int
 ) -> MeanWithError:
-    labelled = [day for day in window if day in ws.store.partitions(LABELS.name)]
     labels = ws.store.read(LABELS, labelled)
     known = forecasts.filter(pl.col("session").is_in(labelled))
     ics = session_ics(known, labels, min_names=min_names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.models.ic import mean_with_error
+from tradegraph_dagster.domain.models.schema import ModelVersion
 from tradegraph_dagster.domain.registry.schema import PromotionPolicy, PromotionVerdict
 
 CANDIDATE = "candidate"
@@ -51,9 +52,43 @@ def evaluations_to_verdict(
     )
 
 
+def wrong_versions(
+    evaluation: pl.DataFrame, candidate: str, incumbent: ModelVersion | None
+) -> str | None:
+    """Say how an evaluation is not that of the two models to decide between; None where it is.
+
+    A model trained again, or another champion since, leaves the old rows in place.
+
+    Args:
+        evaluation: EVALUATION rows of one month.
+        candidate: Version that stands for the month.
+        incumbent: Champion to beat, if one can compete. It has rows on each of the candidate's
+            sessions that it has not seen: none at all where it has seen them all.
+    """
+    sessions = _role_rows(evaluation, CANDIDATE)["session"].to_list()
+    expected = {CANDIDATE: {candidate} if sessions else set()}
+    if incumbent is not None:
+        is_scored = any(session > incumbent.trained_through for session in sessions)
+        expected[CHAMPION_ROLE] = {incumbent.version} if is_scored else set()
+    for role, versions in expected.items():
+        found = set(_role_rows(evaluation, role)["model_version"])
+        if found != versions:
+            return f"expected {role} rows of {_list(versions)}, found {_list(found)}"
+    return None
+
+
+def _role_rows(evaluation: pl.DataFrame, role: str) -> pl.DataFrame:
+    return evaluation.filter(pl.col("role") == role)
+
+
+def _list(versions: set[str]) -> str:
+    return "version " + " and ".join(sorted(versions)) if versions else "no version"
+
+
 def _rank_ics(evaluation: pl.DataFrame, role: str) -> pl.DataFrame:
     return (
-        evaluation.filter((pl.col("role") == role) & pl.col("rank_ic").is_finite())
+        _role_rows(evaluation, role)
+        .filter(pl.col("rank_ic").is_finite())
         .select("session", pl.col("rank_ic").alias(role))
         .sort("session")
     )

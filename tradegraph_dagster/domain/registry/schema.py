@@ -35,11 +35,13 @@ class PromotionPolicy:
         min_rank_ic: Least mean out-of-sample RankIC of any champion.
         margin: How much better than the champion the candidate's mean must be.
         min_sessions: Sessions with a RankIC that the mean needs.
+        allow_red_drift: Promote although the newest drift report is red; a person's decision.
     """
 
     min_rank_ic: float = 0.0
     margin: float = 0.0
     min_sessions: int = 20
+    allow_red_drift: bool = False
 
     def __post_init__(self) -> None:
         require(-1 <= self.min_rank_ic <= 1, "min_rank_ic", self.min_rank_ic, "-1 to 1")

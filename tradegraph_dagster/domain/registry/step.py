@@ -35,6 +35,7 @@ from tradegraph_dagster.domain.registry.promotion import (
     CANDIDATE,
     CHAMPION_ROLE,
     evaluations_to_verdict,
+    wrong_versions,
 )
 from tradegraph_dagster.domain.registry.schema import CHAMPION, PromotionPolicy, PromotionVerdict
 
@@ -98,7 +99,8 @@ def promote_month(
         blocked: Why no candidate may be promoted now.
 
     Raises:
-        MissingSession: The month has no candidate or evaluation yet.
+        MissingSession: The month has no candidate or evaluation yet, or the evaluation is of other
+            models than the candidate and the champion before it.
         CorruptPartition: The candidate's file is missing or has changed.
     """
     logger.info("promote_month start month=%s", month)
@@ -106,10 +108,12 @@ def promote_month(
     evaluation = _read_month(ws, EVALUATION, month)
     _, model = registry.fetch(candidate["model_version"])
     incumbent = _incumbent(ws, month)
+    rival = _rival(registry, incumbent, model)
+    _require_versions(evaluation, month, model, rival)
     verdict = evaluations_to_verdict(
         evaluation,
         policy,
-        is_contested=_can_compete(registry, incumbent, model),
+        is_contested=rival is not None,
         blocked=blocked,
         overlap=_label_overlap(ws, candidate),
     )
@@ -148,11 +152,26 @@ def _incumbent(ws: Workspace, month: date) -> str | None:
     return champion_as_of(ws, last_training_session(ws.calendar, month))
 
 
-def _can_compete(registry: ModelRegistry, incumbent: str | None, candidate: ModelVersion) -> bool:
+def _rival(
+    registry: ModelRegistry, incumbent: str | None, candidate: ModelVersion
+) -> ModelVersion | None:
+    """The incumbent, if it can be compared with the candidate."""
     if incumbent is None:
-        return False
+        return None
     _, model = registry.fetch(incumbent)
-    return model.feature_set_version == candidate.feature_set_version
+    return model if model.feature_set_version == candidate.feature_set_version else None
+
+
+def _require_versions(
+    evaluation: pl.DataFrame, month: date, candidate: ModelVersion, rival: ModelVersion | None
+) -> None:
+    wrong = wrong_versions(evaluation, candidate.version, rival)
+    if wrong is not None:
+        raise MissingSession(
+            f"{wrong}; materialise evaluation of the month again",
+            table=EVALUATION.name,
+            session=month,
+        )
 
 
 def _test_rows(ws: Workspace, candidate: dict[str, Any], plan: TrainingPlan) -> Dataset:

@@ -1,4 +1,4 @@
-"""What only files can suffer: full disks, torn and foreign files, crashes between write and rename."""
+"""What only files can suffer: full disks, torn and foreign files, crashes before the rename."""
 
 from __future__ import annotations
 
@@ -83,3 +83,16 @@ def test_an_unchanged_partition_is_not_written_again(tmp_path: Path) -> None:
     inode = path.stat().st_ino
     store.write(ADJUSTED_BARS, DAYS[0], OLD)
     assert path.stat().st_ino == inode
+
+
+def test_a_file_damaged_inside_is_written_again(tmp_path: Path) -> None:
+    store = ParquetFrameStore(tmp_path)
+    store.write(ADJUSTED_BARS, DAYS[0], NEW)
+    path = tmp_path / "adjusted_bars" / "2024-01-01.parquet"
+    content = bytearray(path.read_bytes())
+    content[40:400] = bytes(360)
+    path.write_bytes(content)
+    with pytest.raises(CorruptPartition):
+        store.read(ADJUSTED_BARS, DAYS[:1])
+    store.write(ADJUSTED_BARS, DAYS[0], NEW)
+    assert store.read(ADJUSTED_BARS, DAYS[:1]).equals(NEW)

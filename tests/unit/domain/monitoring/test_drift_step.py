@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.support.model_lake import (
@@ -28,6 +29,7 @@ from tradegraph_dagster.domain.signals.step import forecast_sessions
 
 AUGUST, SEPTEMBER, DAY = date(2023, 8, 1), date(2023, 9, 1), date(2023, 9, 15)
 POLICY = DriftPolicy(window_sessions=15)
+HORIZON = PLAN.split.horizon_sessions
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,9 @@ def ws(forecast: tuple[Workspace, MemoryModelRegistry]) -> Workspace:
 
 
 def drift(ws: Workspace, session: date = DAY) -> str:
-    written = report_drift(ws, session=session, policy=POLICY, feature_set=alpha158())
+    written = report_drift(
+        ws, session=session, policy=POLICY, feature_set=alpha158(), horizon=HORIZON
+    )
     report = ws.store.read(DRIFT_REPORT, [session])
     assert written.facts["level"] == drift_level(report)
     return drift_level(report)
@@ -63,11 +67,34 @@ def test_features_of_the_same_kind_are_green(ws: Workspace) -> None:
 
 def test_the_realised_rank_ic_is_that_of_the_labelled_window(ws: Workspace) -> None:
     drift(ws)
-    window = ws.trailing(DAY, POLICY.window_sessions)
-    forecasts, labels = ws.store.read(FORECASTS, window), ws.store.read(LABELS, window)
+    known = ws.trailing(DAY, POLICY.window_sessions)[: -PLAN.split.purge_sessions]
+    forecasts, labels = ws.store.read(FORECASTS, known), ws.store.read(LABELS, known)
     expected = mean_with_error(session_ics(forecasts, labels)["rank_ic"]).mean
     row = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
     assert row["value"].item() == expected
+
+
+def test_labels_that_came_later_change_nothing(ws: Workspace) -> None:
+    drift(ws)
+    with_later = ws.store.read(DRIFT_REPORT, [DAY])
+    for session in ws.calendar.between(ws.calendar.shift(DAY, -HORIZON), DAY):
+        ws.store.remove(LABELS.name, session)
+    drift(ws)
+    assert ws.store.read(DRIFT_REPORT, [DAY]).equals(with_later)
+
+
+@pytest.mark.parametrize(("age", "is_known"), [(HORIZON, False), (HORIZON + 1, True)])
+def test_a_label_counts_from_the_close_it_ends_with(
+    ws: Workspace, age: int, is_known: bool
+) -> None:
+    drift(ws)
+    before = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
+    session = ws.calendar.shift(DAY, -age)
+    labels = ws.store.read(LABELS, [session])
+    ws.store.write(LABELS, session, labels.with_columns(-pl.col("label")))
+    drift(ws)
+    after = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
+    assert after.equals(before) is not is_known
 
 
 def test_features_that_moved_are_seen(ws: Workspace) -> None:

@@ -136,6 +136,62 @@ def test_steps_wait_for_one_another(desk: Desk) -> None:
         desk.promote(AUGUST, EASY)
 
 
+def test_a_candidate_trained_again_is_evaluated_again(desk: Desk) -> None:
+    desk.train(AUGUST)
+    desk.evaluate(AUGUST)
+    again = desk.train(AUGUST, seed=8)
+    with pytest.raises(
+        MissingSession, match="candidate rows of version 2, found version 1"
+    ) as error:
+        desk.promote(AUGUST, EASY)
+    assert "materialise evaluation of the month again" in str(error.value)
+    assert not desk.ws.store.partitions(CHAMPION.name)
+    assert desk.registry.champion() is None
+    desk.evaluate(AUGUST)
+    assert desk.promote(AUGUST, EASY)["model_version"] == again["model_version"]
+
+
+def test_a_champion_decided_again_is_evaluated_again(desk: Desk) -> None:
+    desk.train(AUGUST)
+    desk.evaluate(AUGUST)
+    desk.promote(AUGUST, EASY)
+    desk.train(SEPTEMBER, seed=8)
+    desk.evaluate(SEPTEMBER)
+    desk.train(AUGUST, seed=9)
+    desk.evaluate(AUGUST)
+    desk.promote(AUGUST, EASY)
+    with pytest.raises(MissingSession, match="champion rows of version 3, found version 1"):
+        desk.promote(SEPTEMBER, EASY)
+    assert set(desk.ws.store.partitions(CHAMPION.name)) == {AUGUST}
+    desk.evaluate(SEPTEMBER)
+    assert desk.promote(SEPTEMBER, EASY)["candidate_version"] == "2"
+
+
+def test_a_champion_that_came_after_the_evaluation_is_missed(desk: Desk) -> None:
+    desk.train(AUGUST)
+    desk.train(SEPTEMBER, seed=8)
+    desk.evaluate(SEPTEMBER)
+    desk.evaluate(AUGUST)
+    desk.promote(AUGUST, EASY)
+    with pytest.raises(MissingSession, match="champion rows of version 1, found no version"):
+        desk.promote(SEPTEMBER, EASY)
+
+
+def test_a_champion_that_has_seen_the_whole_test_block_stays(desk: Desk) -> None:
+    desk.train(AUGUST)
+    desk.evaluate(AUGUST)
+    desk.promote(AUGUST, EASY)
+    seen = desk.registry.fetch("1")[1].trained_through
+    # Labelled through the 28th at the latest: nothing after what the champion has seen.
+    for session in desk.ws.calendar.between(seen, date(2023, 8, 31)):
+        if session > seen:
+            desk.ws.store.remove(LABELS.name, session)
+    desk.train(SEPTEMBER, seed=8)
+    assert desk.evaluate(SEPTEMBER)["role"].unique().to_list() == ["candidate"]
+    champion = desk.promote(SEPTEMBER, EASY)
+    assert (champion["model_version"], champion["is_promoted"]) == ("1", False)
+
+
 def test_a_changed_model_file_is_never_promoted(desk: Desk) -> None:
     candidate = desk.train(AUGUST)
     desk.evaluate(AUGUST)
