@@ -72,6 +72,9 @@ class Deployment:
     def sessions(self) -> tuple[date, ...]:
         return self.calendar.between(FIRST, LAST)
 
+    def definitions_key(self, noun: str) -> dg.AssetKey:
+        return dg.AssetKey(["cn", noun])
+
     def run(self, selection: str, partitions: Sequence[date]) -> dg.ExecuteInProcessResult:
         """Run a job over one partition or a range, in process."""
         job = self.definitions.resolve_job_def(job_name("cn", selection))

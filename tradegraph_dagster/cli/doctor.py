@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tradegraph_dagster.cli.verify import chain_row
-from tradegraph_dagster.domain.core.errors import TradeGraphError
+from tradegraph_dagster.domain.core.errors import ConfigError, TradeGraphError
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
 
@@ -30,6 +30,7 @@ def examine(settings: Settings) -> list[dict[str, Any]]:
         questions += [
             (f"{desk.name} calendar", lambda desk=desk: _calendar(desk)),
             (f"{desk.name} source", lambda desk=desk: desk.bar_source.name),
+            (f"{desk.name} corporate actions", lambda desk=desk: _actions(desk)),
             (f"{desk.name} ledger", lambda desk=desk: _ledger(desk)),
             (f"{desk.name} audit chain", lambda desk=desk: _chain(desk)),
         ]
@@ -72,6 +73,20 @@ def _calendar(desk: MarketDesk) -> str:
     calendar.require_runway(newest)
     left = len(calendar.between(newest, calendar.sessions[-1])) - 1
     return f"{left} sessions known after {newest}"
+
+
+def _actions(desk: MarketDesk) -> str:
+    """Without events no session can be adjusted: ask for those of the first one."""
+    first = desk.settings.history_first
+    try:
+        source = desk.action_source
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"source {desk.settings.source.kind} cannot serve corporate actions: "
+            f"{error}; install what is missing, or name another source"
+        ) from error
+    source.corporate_actions([first])
+    return f"{source.name} answers for {first}"
 
 
 def _ledger(desk: MarketDesk) -> str:

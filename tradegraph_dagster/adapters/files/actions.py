@@ -36,13 +36,16 @@ class FilesActions:
         """Events of each session, several of a symbol in one row.
 
         Raises:
-            SourceRefused: The mapping has no table of events, or a day is no session.
+            SourceRefused: The mapping has no table `actions`, or a day is no session.
             SourceSuspect: An ex-date on a closed day right before a session asked for.
             SchemaError: Names file, column, what was expected and what was found.
         """
         mapping = self._folder.mapping.actions
         if mapping is None:
-            raise SourceRefused(f"source {self.name}: its mapping names no files with events")
+            raise SourceRefused(
+                f"source {self.name}: its mapping names no files with corporate actions, so no "
+                "bars can be adjusted; add a table `actions` to the mapping"
+            )
         events = _to_events(self._folder.table(mapping), mapping)
         days = set(events.get_column("session"))
         for session in sessions:

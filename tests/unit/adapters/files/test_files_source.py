@@ -77,6 +77,13 @@ def test_tushare_listings_name_the_instruments(tmp_path: Path) -> None:
 
 def test_a_day_that_a_vendor_leaves_out_is_a_suspension(tmp_path: Path) -> None:
     options = tushare(tmp_path)
+    text = (
+        Path(options.mapping)
+        .read_text()
+        .replace("missing_rows: suspended", "missing_rows: suspended\n  max_vanished_frac: 0.5")
+    )
+    (tmp_path / "mapping.yaml").write_text(text)
+    options = options.model_copy(update={"mapping": str(tmp_path / "mapping.yaml")})
     path = tmp_path / "daily.parquet"
     gone = (pl.col("ts_code") == "600000.SH") & (pl.col("trade_date") == "20240104")
     pl.read_parquet(path).filter(~gone).write_parquet(path)
@@ -113,32 +120,6 @@ def test_an_ex_date_on_a_closed_day_is_suspect(tmp_path: Path) -> None:
     assert source.corporate_actions([date(2024, 1, 5)]).is_empty()
     with pytest.raises(SourceSuspect, match="2024-01-06"):
         source.corporate_actions([date(2024, 1, 8)])
-
-
-def test_real_bars_in_the_shape_of_baostock(shared_data: Path, tmp_path: Path) -> None:
-    names = ["600000.SH", "000333.SZ", "688981.SH"]
-    raw = pl.read_parquet(shared_data / "cn" / "raw_baostock_2020_2025.parquet").filter(
-        pl.col("ts_code").is_in(names)
-    )
-    (tmp_path / "bars").mkdir()
-    parts = raw.with_columns(pl.col("date").dt.strftime("%Y-%m-%d")).partition_by(
-        "ts_code", as_dict=True, include_key=False
-    )
-    for (symbol,), part in parts.items():
-        code = f"{symbol[-2:].lower()}.{symbol[:6]}"
-        part.with_columns(code=pl.lit(code)).write_csv(tmp_path / "bars" / f"{code}.csv")
-    options = FilesOptions(folder=str(tmp_path), mapping=str(MAPPINGS / "baostock.yaml"))
-    source = FilesBars(CN, options)
-    sessions = CN.calendar.between(date(2021, 1, 4), date(2024, 12, 31))
-    rows = check_frame(source.bars(sessions), RAW_BARS)
-    check_frame(source.instruments(sessions), INSTRUMENTS)
-    truth = raw.filter(pl.col("date").cast(pl.Date).is_in(list(sessions)))
-    assert rows.height == truth.height
-    assert set(rows["symbol"]) <= set(names)
-    assert rows["is_suspended"].sum() == (truth["tradestatus"] == 0).sum()
-    traded = rows.filter(~pl.col("is_suspended"))
-    vwap = traded["amount"] / traded["volume"]
-    assert ((vwap >= traded["low"] - 0.01) & (vwap <= traded["high"] + 0.01)).all()
 
 
 def test_bars_are_known_when_their_file_was_written(tmp_path: Path) -> None:
@@ -257,7 +238,7 @@ def test_folders_and_files_that_are_not_there(tmp_path: Path) -> None:
         FilesBars(CN, options.model_copy(update={"folder": "nowhere"})).bars(SESSIONS)
     with pytest.raises(ConfigError, match="cannot be read"):
         FilesBars(CN, options.model_copy(update={"mapping": "nothing.yaml"}))
-    with pytest.raises(SourceRefused, match="no files with events"):
+    with pytest.raises(SourceRefused, match="add a table `actions`"):
         FilesActions(CN, options).corporate_actions(SESSIONS)
 
 

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from tradegraph_dagster.domain.core.frames import conform_frame
-from tradegraph_dagster.domain.models.schema import EVALUATION
-from tradegraph_dagster.domain.registry.promotion import evaluations_to_verdict
+from tradegraph_dagster.domain.models.schema import EVALUATION, ModelVersion
+from tradegraph_dagster.domain.registry.promotion import evaluations_to_verdict, wrong_versions
 from tradegraph_dagster.domain.registry.schema import PromotionPolicy
 
 MONTH = date(2024, 3, 1)
@@ -82,3 +82,47 @@ def test_a_block_outweighs_any_figure() -> None:
     assert not verdict.is_promoted
     assert verdict.reason == "blocked: drift is red"
     assert verdict.candidate_rank_ic == pytest.approx(0.5)
+
+
+def rival(version: str = "cha", *, trained_through: date = date(2023, 12, 29)) -> ModelVersion:
+    return ModelVersion(version, "0" * 64, trained_through, "lightgbm", "alpha158-1")
+
+
+@pytest.mark.parametrize(
+    ("roles", "incumbent", "wrong"),
+    [
+        (("candidate",), None, None),
+        # Rows of a champion that cannot compete any more are not looked at.
+        (("candidate", "champion"), None, None),
+        (("candidate", "champion"), rival(), None),
+        (("candidate",), rival(), "expected champion rows of version cha, found no version"),
+        (
+            ("candidate", "champion"),
+            rival("new"),
+            "expected champion rows of version new, found version cha",
+        ),
+        # A champion with nothing unseen can have no rows, however often the month is evaluated.
+        (("candidate",), rival(trained_through=date(2024, 1, 2)), None),
+        (("candidate",), rival(trained_through=date(2024, 1, 1)), "found no version"),
+        ((), rival(), None),
+    ],
+)
+def test_an_evaluation_is_of_the_two_models(
+    roles: tuple[str, ...], incumbent: ModelVersion | None, wrong: str | None
+) -> None:
+    rows = evaluation(**{role: [0.02, 0.02] for role in roles})
+    found = wrong_versions(rows, "can", incumbent)
+    assert (found is None) if wrong is None else (found is not None and wrong in found)
+
+
+def test_an_evaluation_of_another_candidate_is_named() -> None:
+    both = pl.concat(
+        [
+            evaluation(candidate=[0.02]),
+            evaluation(candidate=[0.03]).with_columns(model_version=pl.lit("old")),
+        ]
+    )
+    assert wrong_versions(both, "can", None) == (
+        "expected candidate rows of version can, found version can and old"
+    )
+    assert wrong_versions(both.tail(1), "can", None) is not None

@@ -177,21 +177,6 @@ def test_a_champion_that_came_after_the_evaluation_is_missed(desk: Desk) -> None
         desk.promote(SEPTEMBER, EASY)
 
 
-def test_a_champion_that_has_seen_the_whole_test_block_stays(desk: Desk) -> None:
-    desk.train(AUGUST)
-    desk.evaluate(AUGUST)
-    desk.promote(AUGUST, EASY)
-    seen = desk.registry.fetch("1")[1].trained_through
-    # Labelled through the 28th at the latest: nothing after what the champion has seen.
-    for session in desk.ws.calendar.between(seen, date(2023, 8, 31)):
-        if session > seen:
-            desk.ws.store.remove(LABELS.name, session)
-    desk.train(SEPTEMBER, seed=8)
-    assert desk.evaluate(SEPTEMBER)["role"].unique().to_list() == ["candidate"]
-    champion = desk.promote(SEPTEMBER, EASY)
-    assert (champion["model_version"], champion["is_promoted"]) == ("1", False)
-
-
 def test_a_changed_model_file_is_never_promoted(desk: Desk) -> None:
     candidate = desk.train(AUGUST)
     desk.evaluate(AUGUST)

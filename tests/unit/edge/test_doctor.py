@@ -1,0 +1,65 @@
+"""The doctor asks the source for corporate actions before a backfill does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tradegraph_dagster.cli import doctor
+from tradegraph_dagster.domain.core.errors import ConfigError, SourceRefused, SourceUnavailable
+from tradegraph_dagster.resources.desk import Desks, MarketDesk
+from tradegraph_dagster.settings import PROJECT_ROOT, load_settings
+
+BAOSTOCK = PROJECT_ROOT / "config" / "mappings" / "baostock.yaml"
+
+
+def paper_desk(folder: Path, mapping: Path = BAOSTOCK) -> MarketDesk:
+    overrides: dict[str, Any] = {
+        "data_dir": str(folder / "data"),
+        "markets.cn.source.options.folder": str(folder / "vendor"),
+        "markets.cn.source.options.mapping": str(mapping),
+    }
+    return Desks(load_settings("paper", overrides))["cn"]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="vendor does not exist"):
+        doctor._actions(paper_desk(tmp_path))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    with pytest.raises(SourceUnavailable, match=r"no file dividends\.\*"):
+        doctor._actions(paper_desk(tmp_path))
+
+
+def test_a_mapping_without_events_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    content = yaml.safe_load(BAOSTOCK.read_text(encoding="utf-8"))
+    del content["actions"]
+    (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(SourceRefused, match="no bars can be adjusted"):
+        doctor._actions(paper_desk(tmp_path, tmp_path / "mapping.yaml"))
+
+
+def test_a_folder_with_events_answers(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "dividends.csv").write_text(
+        "ts_code,ex_date,cash_div_tax,stk_div,imp_ann_date\n"
+        "600000.SH,2020-07-23,0.6,0.0,2020-07-16\n"
+    )
+    assert doctor._actions(paper_desk(tmp_path)) == "baostock answers for 2020-01-02"
+
+
+def test_the_doctor_reports_it_among_its_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "prepare_process", lambda settings: None)
+    monkeypatch.setenv("TRADEGRAPH_SECRET_AUDIT_KEY", "00" * 32)
+    rows = doctor.examine(paper_desk(tmp_path).deployment)
+    row = next(row for row in rows if row["question"] == "cn corporate actions")
+    assert not row["ok"]
+    assert "does not exist" in row["answer"]
