@@ -79,7 +79,7 @@ _Execution = _policy_model(ExecutionPolicy)
 
 
 class AdapterSettings(BaseModel):
-    """Which adapter serves a port, and its options; the adapter's own model checks them."""
+    """Which adapter serves a port, and its options, checked by the adapter's own model."""
 
     model_config = _STRICT
 
@@ -115,13 +115,10 @@ class CatalogueSettings(BaseModel):
 
 
 class TrainingSettings(BaseModel):
-    """Monthly training.
+    """Monthly training; a model learns from the sessions before the month it trades in.
 
     Attributes:
-        first_month: First month a model trades in; it learns from the sessions before.
-        kind: Entry of the model catalogue and its parameters.
-        split: How the window before the month is cut.
-        seed: Of every random choice in training.
+        first_month: First month a model trades in.
         min_names: Names a cross-section needs for an IC.
     """
 
@@ -137,10 +134,8 @@ class TrainingSettings(BaseModel):
 class HaltSettings(BaseModel):
     """When the kill-switch sensor engages by itself.
 
-    Attributes:
-        max_daily_loss_frac: Loss of a session over the equity before it.
-        max_drawdown_frac: Fall from the highest equity.
-        max_stale_sessions: Closed sessions without validated bars.
+    On a session's loss over the equity before it, on the
+    fall from the highest equity, on sessions that are due without validated bars.
     """
 
     model_config = _STRICT
@@ -321,11 +316,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 
 def prepare_process(settings: Settings) -> None:
     """Set what libraries read from the environment: instance home, batches, no telemetry."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    instance = settings.dagster_home / "dagster.yaml"
-    shipped = (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
-    if not instance.exists() or instance.read_text(encoding="utf-8") != shipped:
-        instance.write_text(shipped, encoding="utf-8")
+    write_instance_file(settings.dagster_home)
     os.environ.update(
         {
             **dbt_environment(settings),
@@ -337,6 +328,19 @@ def prepare_process(settings: Settings) -> None:
             "GX_ANALYTICS_ENABLED": "false",
         }
     )
+
+
+def write_instance_file(home: Path) -> None:
+    """Put the shipped `dagster.yaml` into a Dagster home; one with other storage is left alone."""
+    path = home / "dagster.yaml"
+    if path.exists() and "custom" not in _read_yaml(path).get("storage", {}):
+        return
+    content = _read_yaml(PROJECT_ROOT / "dagster.yaml")
+    content["storage"]["custom"]["config"]["base_dir"] = str(home)
+    text = yaml.safe_dump(content, sort_keys=False)
+    home.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import yaml
 from tests.support.deployment import small_settings
 from tradegraph_dagster.jobs import BARS, FEATURES, LABELS
 from tradegraph_dagster.resources.desk import Desks
-from tradegraph_dagster.settings import PROJECT_ROOT, Settings
+from tradegraph_dagster.settings import Settings, write_instance_file
 
 FIRST, LAST = date(2022, 1, 4), date(2023, 1, 13)
 BAD = date(2022, 9, 1)
@@ -51,8 +51,7 @@ def _servers(folder: Path, settings: Settings) -> Iterator[str]:
     config = folder / "demo.yaml"
     config.write_text(yaml.safe_dump(settings.model_dump(mode="python")), encoding="utf-8")
     home = folder / "dagster"
-    home.mkdir()
-    (home / "dagster.yaml").write_text((PROJECT_ROOT / "dagster.yaml").read_text())
+    write_instance_file(home)
     workspace = folder / "workspace.yaml"
     location = {"module_name": "tradegraph_dagster.definitions", "location_name": "trading"}
     workspace.write_text(yaml.safe_dump({"load_from": [{"python_module": location}]}))

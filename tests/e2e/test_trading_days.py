@@ -6,15 +6,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
+import polars as pl
 import pytest
 
 from tests.support.deployment import LAST, TRAINING_FIRST, Deployment, deployment, failures
 from tradegraph_dagster.domain.audit.chain import find_damage
-from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS
+from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS, OrderStatus
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
 from tradegraph_dagster.domain.risk.schema import RISK_DECISION
-from tradegraph_dagster.jobs import PRE_OPEN, SETTLEMENT
+from tradegraph_dagster.jobs import PRE_OPEN, SETTLEMENT, job_name
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +67,9 @@ def test_fills_never_exceed_orders_nor_orders_the_decision(traded: Deployment) -
             signed = order["quantity_shares"] * (1 if order["side"] == "buy" else -1)
             assert signed == approved[order["symbol"]]
         ordered = dict(zip(orders["client_order_id"], orders["quantity_shares"], strict=True))
-        filled = fills.group_by("client_order_id").agg(fills["quantity_shares"].sum())
+        filled = fills.group_by("client_order_id").agg(pl.col("quantity_shares").sum())
         for name, shares in filled.iter_rows():
-            assert shares <= ordered[name]
+            assert 0 < shares <= ordered[name]
 
 
 def test_running_the_days_again_changes_nothing(traded: Deployment) -> None:
@@ -88,20 +90,36 @@ def test_a_day_cannot_be_decided_before_the_one_before_is_closed(traded: Deploym
     later = traded.calendar.shift(_sessions(traded)[-1], 2)
     result = traded.run("pre_open", [later])
     assert not result.success
-    assert "NotReconciled" in failures(result) or "reconcil" in failures(result)
-    assert later not in traded.desk.workspace.store.partitions("orders")
+    skipped, closed = traded.calendar.previous(later), _sessions(traded)[-1]
+    assert f"expected closed books of {skipped}, found {closed}" in failures(result)
+    for table in ("risk_decision", "orders"):
+        assert later not in traded.desk.workspace.store.partitions(table)
+    assert not traded.desk.books.orders.orders(later)
 
 
 def test_an_engaged_kill_switch_sends_nothing(traded: Deployment, tmp_path: Path) -> None:
     shutil.copytree(traded.settings.root, tmp_path / "halted")
     with deployment(tmp_path / "halted") as on:
         following = on.calendar.following(_sessions(traded)[-1])
-        on.desk.books.kill_switch.engage(reason="test", actor="tester")
-        on.run("pre_open", [following])
-        records = on.desk.books.orders.orders(following)
-        assert all(
-            on.desk.broker.order(record.intent.client_order_id) is None for record in records
+        # Decided while trading goes on, so that there are orders which the switch must hold back.
+        decided = on.definitions.resolve_job_def(job_name("cn", "pre_open")).execute_in_process(
+            instance=on.instance,
+            partition_key=following.isoformat(),
+            asset_selection=[
+                dg.AssetKey(["cn", noun]) for noun in ("corporate_actions", "risk_decision")
+            ],
+            raise_on_error=False,
         )
+        assert decided.success, failures(decided)
+        on.desk.books.kill_switch.engage(reason="drill", actor="tester")
+        result = on.run("pre_open", [following])
+        assert not result.success
+        assert "the kill switch is engaged: drill" in failures(result)
+        records = on.desk.books.orders.orders(following)
+        assert records
+        assert {record.status for record in records} == {OrderStatus.INTENT}
+        names = [record.intent.client_order_id for record in records]
+        assert [on.desk.broker.order(name) for name in names] == [None] * len(names)
 
 
 def test_the_audit_chain_is_intact(traded: Deployment) -> None:

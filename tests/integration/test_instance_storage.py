@@ -10,7 +10,7 @@ from tradegraph_dagster.resources.instance_storage import (
     BatchingSqliteEventLogStorage,
     BatchingSqliteStorage,
 )
-from tradegraph_dagster.settings import PROJECT_ROOT
+from tradegraph_dagster.settings import write_instance_file
 
 SESSIONS = dg.DailyPartitionsDefinition(
     start_date="2024-01-02", end_date="2024-02-10", exclusions=["0 0 * * 6,0"]
@@ -90,7 +90,7 @@ def test_it_stores_what_dagsters_own_storage_stores(
 
 def test_the_shipped_instance_file_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    (tmp_path / "dagster.yaml").write_text((PROJECT_ROOT / "dagster.yaml").read_text())
+    write_instance_file(tmp_path)
     with dg.DagsterInstance.get() as instance:
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
         assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1

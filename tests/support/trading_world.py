@@ -19,9 +19,10 @@ from tradegraph_dagster.adapters.memory.ledger import memory_books
 from tradegraph_dagster.adapters.simulated.broker import SimulatedBroker
 from tradegraph_dagster.adapters.simulated.options import OPTIONS
 from tradegraph_dagster.domain.core.frame_store import write_sessions
-from tradegraph_dagster.domain.core.frames import conform_frame
+from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.core.money import round_half_up
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.schema import Fees, Side
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -34,7 +35,8 @@ from tradegraph_dagster.domain.orders.step import (
 )
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
-from tradegraph_dagster.domain.signals.schema import TARGET_WEIGHTS
+from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
+from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
 FIRST = date(2023, 1, 2)
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
@@ -87,7 +89,9 @@ class World:
         self.ws.store.write(CORPORATE_ACTIONS, session, make_actions(session, *events))
 
     def put_weights(self, session: date, weights: Mapping[str, float]) -> None:
-        """Write target weights of session t."""
+        """Write target weights of session t, and what they are made from without rows."""
+        for schema in (UNIVERSE, FrameSchema(FEATURES, "", UNIVERSE.columns), FORECASTS):
+            self.ws.store.write(schema, session, schema.empty())
         rows = [
             {
                 "session": session,

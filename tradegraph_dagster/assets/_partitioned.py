@@ -122,7 +122,8 @@ def _build(
     keys = [graph.key(noun) for noun in nouns]
 
     @dg.multi_asset(
-        name=f"{graph.name}_{nouns[0]}",
+        # Two underscores: a job may be called <market>_<noun>, and names must differ.
+        name=f"{graph.name}__{nouns[0]}",
         specs=[
             dg.AssetSpec(
                 key,

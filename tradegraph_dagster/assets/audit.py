@@ -7,7 +7,6 @@ from typing import Any
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import trading_asset
-from tradegraph_dagster.domain.audit.step import checkpoint_session
 from tradegraph_dagster.domain.core.frame_store import Written
 
 SEALED = (
@@ -37,6 +36,8 @@ def audit_assets(graph: MarketGraph) -> list[Any]:
     @trading_asset(graph, stage="audit", deps=graph.same("daily_pnl", "drift_report"))
     def audit_checkpoint(desk: Any, session: date) -> Written:
         """Head of the chain, signed, over the fingerprints of everything the session made."""
+        from tradegraph_dagster.domain.audit.step import checkpoint_session
+
         return checkpoint_session(
             desk.workspace,
             session=session,

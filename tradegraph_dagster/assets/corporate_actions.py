@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import INGEST_RETRIES, session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
-from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
 
 # What the gates make of adjusted bars; withdrawn when the bars change.
 JUDGED = ("bar_findings", "quarantined_bars", "validated_bars")
@@ -20,6 +19,8 @@ def corporate_action_assets(graph: MarketGraph) -> list[Any]:
     @session_asset(graph, stage="corporate_actions", retry_policy=INGEST_RETRIES)
     def corporate_actions(desk: Any, sessions: list[date]) -> StepReport:
         """Events whose ex-date is the session, known before its open."""
+        from tradegraph_dagster.domain.corporate_actions.step import ingest_actions
+
         return ingest_actions(
             desk.workspace, desk.action_source, sessions, latest_known=desk.latest_known()
         )
@@ -34,6 +35,8 @@ def corporate_action_assets(graph: MarketGraph) -> list[Any]:
     )
     def adjusted_bars(desk: Any, sessions: list[date]) -> StepReport:
         """Raw bars times the cumulative factor through the session; later events change nothing."""
+        from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions
+
         return adjust_sessions(desk.workspace, sessions, derived=JUDGED)
 
     return [corporate_actions, adjusted_bars]

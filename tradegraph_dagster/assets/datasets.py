@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
-from tradegraph_dagster.domain.datasets.step import label_sessions
 
 
 def dataset_assets(graph: MarketGraph) -> list[Any]:
@@ -18,6 +17,8 @@ def dataset_assets(graph: MarketGraph) -> list[Any]:
     @session_asset(graph, stage="datasets", deps=[graph.window("validated_bars", 0, horizon + 1)])
     def labels(desk: Any, sessions: list[date]) -> StepReport:
         """Return from the close of t+1 to the close of t+h+1; exists once that has closed."""
+        from tradegraph_dagster.domain.datasets.step import label_sessions
+
         return label_sessions(desk.workspace, sessions, horizon=horizon)
 
     return [labels]

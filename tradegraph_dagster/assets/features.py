@@ -9,7 +9,6 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
-from tradegraph_dagster.domain.features.step import compute_features
 
 
 def feature_assets(graph: MarketGraph) -> list[Any]:
@@ -19,6 +18,8 @@ def feature_assets(graph: MarketGraph) -> list[Any]:
     @session_asset(graph, stage="features", deps=[graph.window("validated_bars", -lookback)])
     def features(desk: Any, sessions: list[date]) -> StepReport:
         """The configured feature set; row t reads sessions up to t only."""
+        from tradegraph_dagster.domain.features.step import compute_features
+
         return compute_features(desk.workspace, desk.feature_set, sessions)
 
     return [features]

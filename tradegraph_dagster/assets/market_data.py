@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import INGEST_RETRIES, session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
-from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
 
 
 def market_data_assets(graph: MarketGraph) -> list[Any]:
@@ -17,6 +16,8 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
     @session_asset(graph, stage="market_data", retry_policy=INGEST_RETRIES)
     def instruments(desk: Any, sessions: list[date]) -> StepReport:
         """Every instrument listed on the session: name, board, listing date, special treatment."""
+        from tradegraph_dagster.domain.market_data.step import ingest_instruments
+
         return ingest_instruments(
             desk.workspace, desk.bar_source, sessions, latest_closed=desk.latest_closed()
         )
@@ -26,6 +27,8 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
     )
     def raw_bars(desk: Any, sessions: list[date]) -> StepReport:
         """Unadjusted daily bars; a correction is a new version, never an overwrite."""
+        from tradegraph_dagster.domain.market_data.step import ingest_bars
+
         return ingest_bars(
             desk.workspace, desk.bar_source, sessions, latest_closed=desk.latest_closed()
         )

@@ -10,7 +10,6 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import month_asset
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.datasets.schema import SplitPlan
-from tradegraph_dagster.domain.models.step import train_month
 
 # A month has at least this many sessions, so a window of n sessions spans at most n/15 months.
 FEWEST_SESSIONS_A_MONTH = 15
@@ -34,6 +33,8 @@ def model_assets(graph: MarketGraph) -> list[Any]:
     )
     def candidate_model(desk: Any, month: date) -> Written:
         """The model trained on what was known before the month began."""
+        from tradegraph_dagster.domain.models.step import train_month
+
         return train_month(
             desk.workspace,
             month=month,

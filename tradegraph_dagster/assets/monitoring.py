@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import trading_asset
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.monitoring.step import report_drift
 
 
 def monitoring_assets(graph: MarketGraph) -> list[Any]:
@@ -28,6 +27,8 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
     )
     def drift_report(desk: Any, session: date) -> Written:
         """Population stability of each feature and the score against what the champion learned."""
+        from tradegraph_dagster.domain.monitoring.step import report_drift
+
         return report_drift(
             desk.workspace,
             session=session,

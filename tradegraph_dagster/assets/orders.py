@@ -8,11 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import trading_asset
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.orders.step import (
-    collect_executions,
-    decide_session,
-    submit_session,
-)
 
 # Order-submitting steps of all markets run one after another, whatever starts them.
 ORDER_POOL = "order_submission"
@@ -34,6 +29,8 @@ def order_assets(graph: MarketGraph) -> list[Any]:
     )
     def risk_decision(desk: Any, session: date) -> Written:
         """What may be traded, line by line; persisted with its intents before any order exists."""
+        from tradegraph_dagster.domain.orders.step import decide_session
+
         return decide_session(
             desk.workspace,
             session=session,
@@ -51,6 +48,8 @@ def order_assets(graph: MarketGraph) -> list[Any]:
     )
     def orders(desk: Any, session: date) -> Written:
         """The decision's orders, sent once; the kill switch is read right before each."""
+        from tradegraph_dagster.domain.orders.step import submit_session
+
         desk.require_armed()
         desk.require_sendable(session)
         return submit_session(desk.workspace, session=session, books=desk.books, broker=desk.broker)
@@ -60,6 +59,8 @@ def order_assets(graph: MarketGraph) -> list[Any]:
     )
     def fills(desk: Any, session: date) -> Written:
         """Executions of the closed session, dividends and bonus shares, booked into the ledger."""
+        from tradegraph_dagster.domain.orders.step import collect_executions
+
         return collect_executions(
             desk.workspace, session=session, books=desk.books, broker=desk.broker
         )

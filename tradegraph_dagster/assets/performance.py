@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import trading_asset
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.performance.step import measure_session
 
 
 def performance_assets(graph: MarketGraph) -> list[Any]:
@@ -26,6 +25,7 @@ def performance_assets(graph: MarketGraph) -> list[Any]:
     def daily_pnl(desk: Any, session: date) -> Written:
         """Equity, profit, fees, turnover, exposure and drawdown of the session."""
         from tradegraph_dagster.adapters.report.metadata import with_equity_plot
+        from tradegraph_dagster.domain.performance.step import measure_session
 
         written = measure_session(desk.workspace, session=session, books=desk.books)
         return with_equity_plot(desk.workspace.store, written, market=graph.name)

@@ -8,11 +8,13 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
-from tradegraph_dagster.domain.quality.step import find_faults, load_gates, validate_sessions
 
 
 def quality_assets(graph: MarketGraph) -> list[Any]:
     """The gate of one market."""
+    # The gate files are small and know Polars only, so loading them here is cheap.
+    from tradegraph_dagster.domain.quality.step import load_gates
+
     lookback = max(gate.lookback for gate in load_gates())
 
     @session_asset(
@@ -27,6 +29,8 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
     )
     def bar_findings(desk: Any, sessions: list[date]) -> tuple[StepReport, StepReport]:
         """Findings of every gate, and the rows they take out, each with its reason."""
+        from tradegraph_dagster.domain.quality.step import find_faults
+
         return find_faults(desk.workspace, desk.contract, sessions)
 
     @session_asset(
@@ -34,6 +38,8 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
     )
     def validated_bars(desk: Any, sessions: list[date]) -> StepReport:
         """The gate: only sessions that pass are materialised; everything below reads these."""
+        from tradegraph_dagster.domain.quality.step import validate_sessions
+
         return validate_sessions(desk.workspace, sessions, desk.settings.quality.build())
 
     return [bar_findings, validated_bars]

@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import trading_asset
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.reconciliation.step import reconcile_session
 
 
 def reconciliation_assets(graph: MarketGraph) -> list[Any]:
@@ -23,6 +22,8 @@ def reconciliation_assets(graph: MarketGraph) -> list[Any]:
     )
     def positions(desk: Any, session: date) -> tuple[Written, Written]:
         """Holdings folded from fills, compared with the broker's statement; breaks are named."""
+        from tradegraph_dagster.domain.reconciliation.step import reconcile_session
+
         return reconcile_session(
             desk.workspace, session=session, books=desk.books, broker=desk.broker
         )

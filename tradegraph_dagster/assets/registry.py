@@ -9,8 +9,6 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import month_asset
 from tradegraph_dagster.assets.models import window_months
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.monitoring.health import promotion_block
-from tradegraph_dagster.domain.registry.step import evaluate_month, promote_month
 
 
 def registry_assets(graph: MarketGraph) -> list[Any]:
@@ -28,6 +26,7 @@ def registry_assets(graph: MarketGraph) -> list[Any]:
     def evaluation(desk: Any, month: date) -> Written:
         """IC and RankIC of candidate and champion on sessions that neither has seen."""
         from tradegraph_dagster.adapters.report.metadata import with_ic_plot
+        from tradegraph_dagster.domain.registry.step import evaluate_month
 
         written = evaluate_month(
             desk.workspace,
@@ -45,6 +44,9 @@ def registry_assets(graph: MarketGraph) -> list[Any]:
     )
     def champion(desk: Any, month: date) -> Written:
         """Who trades in the month, and why; never decided by anything later than its first day."""
+        from tradegraph_dagster.domain.monitoring.health import promotion_block
+        from tradegraph_dagster.domain.registry.step import promote_month
+
         policy = desk.settings.promotion.build()
         blocked = None if policy.allow_red_drift else promotion_block(desk.workspace, month)
         return promote_month(

@@ -8,7 +8,6 @@ from typing import Any
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
-from tradegraph_dagster.domain.signals.step import forecast_sessions, weigh_sessions
 
 
 def signal_assets(graph: MarketGraph) -> list[Any]:
@@ -21,6 +20,8 @@ def signal_assets(graph: MarketGraph) -> list[Any]:
     )
     def forecasts(desk: Any, sessions: list[date]) -> StepReport:
         """Scores of the model that was champion as of the session."""
+        from tradegraph_dagster.domain.signals.step import forecast_sessions
+
         return forecast_sessions(
             desk.workspace,
             registry=desk.registry,
@@ -31,6 +32,8 @@ def signal_assets(graph: MarketGraph) -> list[Any]:
     @session_asset(graph, stage="signals", deps=graph.same("forecasts", "universe"))
     def target_weights(desk: Any, sessions: list[date]) -> StepReport:
         """The portfolio to hold in the next session, carried forward from the one before."""
+        from tradegraph_dagster.domain.signals.step import weigh_sessions
+
         strategy = desk.settings.strategy
         return weigh_sessions(
             desk.workspace, strategy=strategy.name, params=strategy.params, sessions=sessions

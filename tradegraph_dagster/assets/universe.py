@@ -9,7 +9,6 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import session_asset
 from tradegraph_dagster.domain.core.frame_store import StepReport
 from tradegraph_dagster.domain.universe.schema import LIQUIDITY_WINDOW_SESSIONS
-from tradegraph_dagster.domain.universe.step import select_universe
 
 
 def universe_assets(graph: MarketGraph) -> list[Any]:
@@ -25,6 +24,8 @@ def universe_assets(graph: MarketGraph) -> list[Any]:
     )
     def universe(desk: Any, sessions: list[date]) -> StepReport:
         """Members: listed long enough, liquid, not suspended, not under special treatment."""
+        from tradegraph_dagster.domain.universe.step import select_universe
+
         return select_universe(desk.workspace, sessions, desk.settings.universe.build())
 
     return [universe]

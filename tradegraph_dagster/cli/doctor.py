@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def examine(settings: Settings) -> list[dict[str, Any]]:
     ]
     for desk in desks.values():
         questions += [
-            (f"{desk.name} calendar", lambda desk=desk: _calendar(desk)),
-            (f"{desk.name} source", lambda desk=desk: desk.bar_source.name),
-            (f"{desk.name} corporate actions", lambda desk=desk: _actions(desk)),
-            (f"{desk.name} ledger", lambda desk=desk: _ledger(desk)),
-            (f"{desk.name} audit chain", lambda desk=desk: _chain(desk)),
+            (f"{desk.name} calendar", partial(_calendar, desk)),
+            (f"{desk.name} source", partial(_source, desk)),
+            (f"{desk.name} corporate actions", partial(_actions, desk)),
+            (f"{desk.name} ledger", partial(_ledger, desk)),
+            (f"{desk.name} audit chain", partial(_chain, desk)),
         ]
     return [_answer(name, question) for name, question in questions]
 
@@ -73,6 +74,10 @@ def _calendar(desk: MarketDesk) -> str:
     calendar.require_runway(newest)
     left = len(calendar.between(newest, calendar.sessions[-1])) - 1
     return f"{left} sessions known after {newest}"
+
+
+def _source(desk: MarketDesk) -> str:
+    return desk.bar_source.name
 
 
 def _actions(desk: MarketDesk) -> str:

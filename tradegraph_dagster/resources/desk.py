@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.adapters.system.clock import SystemClock
@@ -25,10 +25,12 @@ from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ports import ModelRegistry
 from tradegraph_dagster.domain.models.schema import TrainingPlan
-from tradegraph_dagster.domain.monitoring.health import HaltLimits
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.quality.ports import TableContract
 from tradegraph_dagster.settings import MarketSettings, Settings
+
+if TYPE_CHECKING:
+    from tradegraph_dagster.domain.monitoring.health import HaltLimits
 
 # How long after its scheduled start the after-close job may take.
 GRACE_MINUTES = 30
@@ -136,6 +138,8 @@ class MarketDesk:
     @property
     def halt_limits(self) -> HaltLimits:
         """When the kill switch engages by itself."""
+        from tradegraph_dagster.domain.monitoring.health import HaltLimits
+
         return HaltLimits(**self.settings.halt.model_dump())
 
     @property

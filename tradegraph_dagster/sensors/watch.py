@@ -12,7 +12,6 @@ from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.domain.core.errors import TradeGraphError
-from tradegraph_dagster.domain.monitoring.health import halt_reason, retraining_session
 from tradegraph_dagster.jobs import MARKET_TAG, job_name
 from tradegraph_dagster.partitions import next_month
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
@@ -72,6 +71,8 @@ def kill_switch_sensor(
 
 def _halt_reason(desk: MarketDesk) -> str | None:
     """A state that cannot be judged halts as well."""
+    from tradegraph_dagster.domain.monitoring.health import halt_reason
+
     try:
         return halt_reason(desk.workspace, due=desk.latest_due(), limits=desk.halt_limits)
     except TradeGraphError as error:
@@ -92,6 +93,8 @@ def drift_sensor(
         default_status=status,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from tradegraph_dagster.domain.monitoring.health import retraining_session
+
         desk = desks[graph.name]
         session = retraining_session(desk.workspace)
         if session is None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 
@@ -30,6 +29,8 @@ def data_fingerprint(data: Any) -> str:
 
 def _series_bytes(series: pl.Series) -> bytes:
     """Values, preceded by the null mask where there are nulls; what lies beneath one is dropped."""
+    import numpy as np
+
     mask = b""
     if series.null_count():
         mask = b"null" + series.is_null().to_numpy().tobytes()

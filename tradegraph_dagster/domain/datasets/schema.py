@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LABELS = FrameSchema(
     name="labels",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEATURES = "features"
 BAR_FIELDS = ("open", "high", "low", "close", "volume", "vwap")

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
 from tradegraph_dagster.domain.datasets.schema import Dataset, SplitPlan
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CANDIDATE_MODEL = FrameSchema(
     name="candidate_model",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
@@ -40,6 +40,25 @@ def reconciliation_gap(
             f"and positions of {previous} again"
         )
     return None
+
+
+def research_gap(present: Mapping[str, Iterable[date]], session: date) -> str | None:
+    """Why the weights of `session` must not be traded, and what to materialise.
+
+    A restatement withdraws the tables it touches one after another, so weights may still be there
+    when what they were made from is gone.
+
+    Args:
+        present: Target weights and every table they are made from -> the sessions it has.
+        session: The session whose weights are to be traded.
+    """
+    absent = ", ".join(table for table, days in present.items() if session not in set(days))
+    if not absent:
+        return None
+    return (
+        f"expected {', '.join(present)} of {session}, found no {absent}: materialise {absent} of "
+        f"{session}, and target_weights of {session} last"
+    )
 
 
 def other_decision(orders: Iterable[OrderRecord], identity: str) -> str | None:

@@ -31,13 +31,19 @@ from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.core.ids import decision_id
 from tradegraph_dagster.domain.core.money import ZERO, to_decimal
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.accounting import executions_to_book
 from tradegraph_dagster.domain.orders.entitlements import frame_to_actions
 from tradegraph_dagster.domain.orders.inputs import DecisionInputs, inputs_to_decision
 from tradegraph_dagster.domain.orders.order_machine import closing_transition, transition
 from tradegraph_dagster.domain.orders.ports import Broker, KillSwitch, TradingBooks
-from tradegraph_dagster.domain.orders.preconditions import other_decision, reconciliation_gap
+from tradegraph_dagster.domain.orders.preconditions import (
+    other_decision,
+    reconciliation_gap,
+    research_gap,
+)
+from tradegraph_dagster.domain.orders.prices import read_prices
 from tradegraph_dagster.domain.orders.schema import (
     FILLS,
     ORDERS,
@@ -49,6 +55,7 @@ from tradegraph_dagster.domain.orders.schema import (
     OrderStatus,
 )
 from tradegraph_dagster.domain.orders.tables import (
+    decision_to_facts,
     decision_to_frame,
     decision_to_intents,
     fills_to_frame,
@@ -61,9 +68,12 @@ from tradegraph_dagster.domain.orders.valuation import (
     flows_by_session,
 )
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
-from tradegraph_dagster.domain.risk.schema import RISK_DECISION, ExecutionPolicy, RiskDecision
-from tradegraph_dagster.domain.signals.schema import TARGET_WEIGHTS
+from tradegraph_dagster.domain.risk.schema import RISK_DECISION, ExecutionPolicy
+from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
+from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
+# Weights and what they are made from, first to last.
+_RESEARCH = (UNIVERSE.name, FEATURES, FORECASTS.name, TARGET_WEIGHTS.name)
 _TO_SEND = frozenset({OrderStatus.INTENT, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN})
 
 
@@ -82,8 +92,9 @@ def decide_session(
     engaged kill switch, or one that cannot be read, is an input of the decision like any other.
 
     Args:
-        ws: Reads `target_weights`, `adjusted_bars` and `validated_bars` of t, `adjusted_bars` of
-            t-1, and `corporate_actions` of t+1, which are known before its open.
+        ws: Reads `target_weights` of t, `adjusted_bars` and `validated_bars` of t and t-1, and
+            `corporate_actions` of t+1, which are known before its open. `universe`, `features` and
+            `forecasts` of t must still be there.
         session: t+1.
         books: The ledger.
         strategy: Name under which the decision is stored; one strategy decides a session.
@@ -95,7 +106,7 @@ def decide_session(
 
     Raises:
         NotReconciled: The books of t are not closed without breaks.
-        StaleData: There are no weights of t.
+        StaleData: There are no weights of t, or what they were made from was withdrawn.
         MissingSession: Another input does not exist.
         ConfigError: A rule or limit is refused.
         InvariantBroken: Another decision has orders in the session.
@@ -109,7 +120,7 @@ def decide_session(
         decision = books.decisions.record_decision(taken, decision_to_intents(taken))
     frame = decision_to_frame(decision)
     fingerprint = ws.store.write(RISK_DECISION, session, frame)
-    return Written(session, frame.height, fingerprint, _decision_facts(decision))
+    return Written(session, frame.height, fingerprint, decision_to_facts(decision))
 
 
 def submit_session(ws: Workspace, *, session: date, books: TradingBooks, broker: Broker) -> Written:
@@ -207,12 +218,9 @@ def _gather_inputs(
     ws: Workspace, session: date, books: TradingBooks, strategy: str
 ) -> DecisionInputs:
     previous = ws.calendar.previous(session)
-    if previous not in ws.store.partitions(TARGET_WEIGHTS.name):
-        raise StaleData(
-            f"expected weights of {previous}, found none: materialise target_weights of {previous}",
-            table=TARGET_WEIGHTS.name,
-            session=previous,
-        )
+    gap = research_gap({name: ws.store.partitions(name) for name in _RESEARCH}, previous)
+    if gap is not None:
+        raise StaleData(gap, table=TARGET_WEIGHTS.name, session=previous)
     weights = ws.store.read(TARGET_WEIGHTS, [previous])
     wanted: dict[str, float] = dict(zip(weights["symbol"], weights["weight_frac"], strict=True))
     fills, bookings = books.executions.fills(previous), books.executions.bookings(previous)
@@ -263,9 +271,8 @@ def _equity_before(
     book = _fold(ws, fills, bookings, before)
     if not any(position.quantity_shares for position in book.positions.values()):
         return book.cash
-    bars = ws.store.read(ADJUSTED_BARS, [before]).drop_nulls("last_raw_close")
-    closes = zip(bars["symbol"], bars["last_raw_close"], strict=True)
-    return book_to_equity(book, {symbol: to_decimal(close) for symbol, close in closes})
+    prices = read_prices(ws, before)
+    return book_to_equity(book, {symbol: to_decimal(price) for symbol, price in prices.items()})
 
 
 def _days_since_opening(
@@ -286,9 +293,10 @@ def _decided(
 
 def _halt_reason(kill_switch: KillSwitch) -> str | None:
     try:
-        return kill_switch.engaged()
+        reason = kill_switch.engaged()
     except StoreError as error:
         return f"the kill switch cannot be read: {error}"
+    return None if reason is None else f"the kill switch is engaged: {reason}"
 
 
 def _submit_order(
@@ -378,16 +386,6 @@ def _close_order(record: OrderRecord, books: TradingBooks, broker: Broker) -> No
             broker_order_id=known.broker_order_id if known else "",
             reason=move.reason,
         )
-
-
-def _decision_facts(decision: RiskDecision) -> dict[str, float | int | str]:
-    traded = [line for line in decision.lines if line.traded_shares]
-    return {
-        "equity": float(decision.equity),
-        "orders": len(traded),
-        "changed_by_rules": sum(bool(line.reasons) for line in decision.lines),
-        "rules_applied": ", ".join(decision.rules_applied),
-    }
 
 
 def _count(statuses: list[str]) -> dict[str, float | int | str]:

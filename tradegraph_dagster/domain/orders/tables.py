@@ -65,6 +65,17 @@ def decision_to_frame(decision: RiskDecision) -> pl.DataFrame:
     )
 
 
+def decision_to_facts(decision: RiskDecision) -> dict[str, float | int | str]:
+    """What a person wants to know of a decision at a glance."""
+    traded = [line for line in decision.lines if line.traded_shares]
+    return {
+        "equity": float(decision.equity),
+        "orders": len(traded),
+        "changed_by_rules": sum(bool(line.reasons) for line in decision.lines),
+        "rules_applied": ", ".join(decision.rules_applied),
+    }
+
+
 def orders_to_frame(records: Sequence[OrderRecord]) -> pl.DataFrame:
     """ORDERS rows: the outcome of the submission, which later fills do not change.
 

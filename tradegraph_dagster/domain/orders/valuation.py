@@ -19,6 +19,7 @@ from tradegraph_dagster.domain.orders.entitlements import (
     ex_right_price,
     holding_to_entitlement,
 )
+from tradegraph_dagster.domain.orders.prices import bars_to_prices
 from tradegraph_dagster.domain.orders.schema import Book, Booking
 from tradegraph_dagster.domain.risk.schema import Holding
 
@@ -73,20 +74,18 @@ def bars_to_quotes(bars: pl.DataFrame, validated: Iterable[str], wanted: Iterabl
         wanted: Symbols the answer is for.
     """
     trusted = set(validated)
-    rows = {row["symbol"]: row for row in bars.iter_rows(named=True)}
+    known = bars_to_prices(bars, trusted)
+    suspended = dict(zip(bars["symbol"], bars["is_suspended"], strict=True))
     prices: dict[str, Decimal] = {}
     untradable: dict[str, str] = {}
     for symbol in sorted(set(wanted)):
-        row = rows.get(symbol)
-        is_trusted = symbol in trusted
-        price = row["last_raw_close" if is_trusted else "reference_close"] if row else None
-        if price is not None and price > 0:
-            prices[symbol] = to_decimal(price)
-        if symbol not in prices or row is None:
+        if symbol in known:
+            prices[symbol] = to_decimal(known[symbol])
+        if symbol not in known:
             untradable[symbol] = UNPRICED
-        elif not is_trusted:
+        elif symbol not in trusted:
             untradable[symbol] = QUARANTINED
-        elif row["is_suspended"]:
+        elif suspended[symbol]:
             untradable[symbol] = SUSPENDED
     return Quotes(prices, untradable)
 

@@ -43,7 +43,7 @@ def activity_to_pnl(
 
     Args:
         activity: The session's books and executions.
-        prices: Symbol -> newest raw close, quote currency a share; every holding has one.
+        prices: Symbol -> price, quote currency a share; every holding has one.
         history: Equity before.
         benchmark: Return of the universe.
     """

@@ -14,6 +14,7 @@ from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.accounting import executions_to_book
 from tradegraph_dagster.domain.orders.ports import TradingBooks
+from tradegraph_dagster.domain.orders.prices import read_prices
 from tradegraph_dagster.domain.orders.schema import Book, Booking, Fill
 from tradegraph_dagster.domain.performance.pnl import (
     activity_to_pnl,
@@ -42,7 +43,7 @@ def measure_session(ws: Workspace, *, session: date, books: TradingBooks) -> Wri
     activity = _gather_activity(ws, session, books)
     frame = activity_to_pnl(
         activity,
-        _closing_prices(ws, session, bars),
+        _closing_prices(ws, session),
         history=_read_history(ws, session, trading_began=activity.book_before.session is not None),
         benchmark=benchmark,
     )
@@ -79,13 +80,10 @@ def _fold(ws: Workspace, session: date, fills: Sequence[Fill], bookings: Sequenc
     )
 
 
-def _closing_prices(ws: Workspace, session: date, bars: pl.DataFrame) -> dict[str, float]:
-    """Newest raw closes; what reconciliation valued a holding at goes first."""
-    priced = bars.drop_nulls("last_raw_close")
+def _closing_prices(ws: Workspace, session: date) -> dict[str, float]:
+    """The session's prices; what reconciliation valued a holding at goes first."""
     held = ws.store.read(POSITIONS, [session])
-    return dict(zip(priced["symbol"], priced["last_raw_close"], strict=True)) | dict(
-        zip(held["symbol"], held["last_price"], strict=True)
-    )
+    return read_prices(ws, session) | dict(zip(held["symbol"], held["last_price"], strict=True))
 
 
 def _read_history(ws: Workspace, session: date, *, trading_began: bool) -> EquityHistory:

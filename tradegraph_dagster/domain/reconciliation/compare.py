@@ -34,6 +34,9 @@ CASH_TOLERANCE = CENT
 
 _NEVER_SENT = frozenset({OrderStatus.INTENT, OrderStatus.DENIED})
 _MAY_BE_UNKNOWN = _NEVER_SENT | {OrderStatus.REJECTED}
+_REFUSED = frozenset({OrderStatus.DENIED, OrderStatus.REJECTED})
+
+_SHOWN = 5
 
 Ratios = Mapping[str, Sequence[Decimal]]
 
@@ -57,6 +60,15 @@ def books_to_breaks(ledger: LedgerView, broker: BrokerView, *, ratios: Ratios) -
         *_cash_breaks(ledger.book.cash, broker.statement.cash),
     ]
     return _to_frame(breaks, broker.statement.session)
+
+
+def breaks_to_text(breaks: pl.DataFrame) -> str:
+    """The first few BREAKS rows in words, for a message."""
+    columns = ("kind", "symbol", "reference")
+    rows = breaks.select(columns).head(_SHOWN).iter_rows()
+    words = [" ".join(filter(None, row)) for row in rows]
+    more = breaks.height - len(words)
+    return "; ".join([*words, f"and {more} more"] if more > 0 else words)
 
 
 def actions_to_ratios(actions: pl.DataFrame) -> dict[str, tuple[Decimal, ...]]:
@@ -90,19 +102,30 @@ def _fill_breaks(ours: Sequence[Fill], theirs: Sequence[Fill]) -> list[Break]:
 
 
 def _order_breaks(ledger: LedgerView, broker: BrokerView) -> list[Break]:
-    """Orders nobody sent, orders still open, and orders filled beyond the broker's executions."""
-    executed: Counter[str] = Counter()
-    for fill in broker.fills:
-        executed[fill.client_order_id] += fill.quantity_shares
+    """Orders nobody sent or everybody refused, still open, filled too far or without executions.
+
+    Both sides may agree on such fills; an order that must not have traded is a break all the same.
+    """
+    booked, executed = _count_shares(ledger.fills), _count_shares(broker.fills)
     breaks = _orphans_among_fills(ledger, broker)
     for record in ledger.orders:
-        theirs = broker.orders.get(record.intent.client_order_id)
-        kind = _order_kind(record, theirs)
-        if kind is not None:
-            breaks.append(_order_break(kind, record, theirs))
-        if theirs is not None and theirs.filled_shares != executed[theirs.client_order_id]:
-            breaks.append(_order_break(BreakKind.MISSING_FILL, record, theirs))
+        name = record.intent.client_order_id
+        theirs = broker.orders.get(name)
+        traded = max(booked[name], executed[name], record.filled_shares)
+        kinds = [_order_kind(record, theirs), _traded_kind(record, theirs, traded)]
+        if theirs is not None and theirs.filled_shares != executed[name]:
+            kinds.append(BreakKind.MISSING_FILL)
+        found = [kind for kind in dict.fromkeys(kinds) if kind is not None]
+        breaks.extend(_order_break(kind, record, theirs, traded) for kind in found)
     return breaks
+
+
+def _count_shares(fills: Sequence[Fill]) -> Counter[str]:
+    """Client order id -> shares traded."""
+    shares: Counter[str] = Counter()
+    for fill in fills:
+        shares[fill.client_order_id] += fill.quantity_shares
+    return shares
 
 
 def _booking_breaks(ours: Sequence[Booking], theirs: Sequence[Booking]) -> list[Break]:
@@ -173,9 +196,26 @@ def _order_kind(record: OrderRecord, theirs: BrokerOrder | None) -> BreakKind | 
     return None if done_here and done_there else BreakKind.STALE_ORDER
 
 
-def _order_break(kind: BreakKind, record: OrderRecord, theirs: BrokerOrder | None) -> Break:
+def _traded_kind(record: OrderRecord, theirs: BrokerOrder | None, traded: int) -> BreakKind | None:
+    """What is wrong with the shares of an order, whether or not both sides agree on them."""
+    ordered = record.intent.quantity_shares
+    shares = traded if theirs is None else max(traded, theirs.filled_shares)
+    statuses = {record.status} if theirs is None else {record.status, theirs.status}
+    if shares and statuses & _REFUSED:
+        return BreakKind.ORPHAN_ORDER
+    if shares > ordered or (theirs is not None and theirs.quantity_shares != ordered):
+        return BreakKind.QTY_MISMATCH
+    return None
+
+
+def _order_break(
+    kind: BreakKind, record: OrderRecord, theirs: BrokerOrder | None, traded: int
+) -> Break:
     intent = record.intent
-    expected = f"{record.status}, filled {record.filled_shares} of {intent.quantity_shares}"
+    expected = (
+        f"{record.status}, filled {record.filled_shares} of {intent.quantity_shares}, "
+        f"executions of {traded}"
+    )
     found = (
         "no such order"
         if theirs is None

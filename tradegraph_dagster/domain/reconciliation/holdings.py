@@ -1,4 +1,4 @@
-"""The ledger's book as POSITIONS rows, valued at the newest raw close."""
+"""The ledger's book as POSITIONS rows, valued at the prices of the session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def book_to_positions(book: Book, prices: Mapping[str, float], *, session: date)
 
     Args:
         book: Folded through the session.
-        prices: Symbol -> newest raw close, quote currency a share.
+        prices: Symbol -> price, quote currency a share.
         session: The session.
 
     Raises:

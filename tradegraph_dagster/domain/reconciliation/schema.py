@@ -56,10 +56,12 @@ class BreakKind(StrEnum):
     """How the ledger and the broker can differ.
 
     - missing_fill: an execution that only one side has, or that differs.
-    - orphan_order: the broker worked an order that we never sent, or do not know.
+    - orphan_order: the broker worked an order that we never sent or do not know, or that one side
+      says was refused although shares of it were traded.
     - stale_order: an order that is still open after the close, on either side.
     - orphan_position: the broker holds what the ledger does not.
-    - qty_mismatch: both know the position, the shares differ.
+    - qty_mismatch: both know the position, the shares differ; with an order as reference, more of
+      it was traded than was ordered, or the broker has it with another size.
     - corp_action_suspect: they differ by the ratio of a recent corporate action, or one side
       lacks its booking.
     - cash_mismatch: cash differs, or one side lacks a deposit.

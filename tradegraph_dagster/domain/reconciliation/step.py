@@ -12,14 +12,19 @@ from datetime import date
 
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import StaleData
+from tradegraph_dagster.domain.core.errors import NotReconciled, StaleData
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.accounting import executions_to_book
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
-from tradegraph_dagster.domain.reconciliation.compare import actions_to_ratios, books_to_breaks
+from tradegraph_dagster.domain.orders.prices import read_prices
+from tradegraph_dagster.domain.reconciliation.compare import (
+    actions_to_ratios,
+    books_to_breaks,
+    breaks_to_text,
+)
 from tradegraph_dagster.domain.reconciliation.holdings import book_to_positions
 from tradegraph_dagster.domain.reconciliation.schema import (
     BREAKS,
@@ -38,16 +43,19 @@ def reconcile_session(
     """Compare the ledger with the broker after the session's close.
 
     Breaks are values: they are written, recorded and returned, never raised. Running again while
-    neither side has changed writes the same bytes and no new record.
+    neither side has changed writes the same bytes and no new record. Breaks stay until they are
+    cleared: no later session is closed before this one has been compared again without any.
 
     Returns:
         What was written of POSITIONS and of BREAKS.
 
     Raises:
+        NotReconciled: An earlier session has breaks; nothing was written.
         MissingSession: The session's adjusted bars do not exist, or lack a holding.
         StaleData: The broker's statement is of another session.
         BrokerUnavailable: The broker cannot be asked; nothing was written.
     """
+    _require_no_open_breaks(ws, session, books)
     ledger = _gather_ledger(ws, session, books)
     theirs = _gather_broker(session, ledger, broker)
     positions = book_to_positions(ledger.book, _last_prices(ws, session), session=session)
@@ -70,6 +78,21 @@ def reconcile_session(
         fingerprint=data_fingerprint([part.fingerprint for part in made]),
     )
     return made[0], made[1]
+
+
+def _require_no_open_breaks(ws: Workspace, session: date, books: TradingBooks) -> None:
+    latest = books.reconciliations.latest()
+    if latest is None or latest[0] >= session or not latest[1]:
+        return
+    closed, breaks = latest
+    stored = closed in ws.store.partitions(BREAKS.name)
+    shown = breaks_to_text(ws.store.read(BREAKS, [closed])) if stored else "see their table"
+    raise NotReconciled(
+        f"the books of {closed} have {breaks} breaks ({shown}): clear them, materialise fills and "
+        f"positions of {closed} again, then close {session}",
+        table=BREAKS.name,
+        session=closed,
+    )
 
 
 def _gather_ledger(ws: Workspace, session: date, books: TradingBooks) -> LedgerView:
@@ -103,9 +126,7 @@ def _gather_broker(session: date, ledger: LedgerView, broker: Broker) -> BrokerV
 
 
 def _last_prices(ws: Workspace, session: date) -> dict[str, float]:
-    bars = ws.store.read(ADJUSTED_BARS, [session]).drop_nulls("last_raw_close")
-    prices = dict(zip(bars["symbol"], bars["last_raw_close"], strict=True))
-    return _earlier_prices(ws, session) | prices
+    return _earlier_prices(ws, session) | read_prices(ws, session)
 
 
 def _earlier_prices(ws: Workspace, session: date) -> dict[str, float]:

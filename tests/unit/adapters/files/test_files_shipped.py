@@ -102,6 +102,7 @@ def test_real_events_make_the_reference_prices_of_the_exchange(
     on_ex_dates = adjusted.join(published, on=["session", "symbol"]).join(
         ours, on=["session", "symbol"], how="semi"
     )
-    gap = (on_ex_dates["reference_close"] - on_ex_dates["preclose"]).abs()
+    gap = (on_ex_dates["reference_close"] / on_ex_dates["preclose"] - 1).abs()
+    # Treasury shares are paid nothing, so that the published price falls by a little less.
     assert len(gap) >= 8
-    assert (gap <= 0.0151).all()
+    assert (gap < 2e-3).all()

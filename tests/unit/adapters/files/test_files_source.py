@@ -25,7 +25,7 @@ from tradegraph_dagster.domain.core.errors import (
     SourceUnavailable,
 )
 from tradegraph_dagster.domain.core.frames import check_frame
-from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
+from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 from tradegraph_dagster.domain.markets.catalogue import load_market
 
 CN = load_market("cn")

@@ -16,10 +16,12 @@ from tradegraph_dagster.domain.core.errors import (
     StoreUnavailable,
 )
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
+from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.orders.schema import OrderStatus
 from tradegraph_dagster.domain.orders.valuation import QUARANTINED, SUSPENDED, UNPRICED
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.risk.schema import RISK_DECISION
+from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
 
 @pytest.fixture
@@ -113,6 +115,16 @@ def test_weights_of_the_day_before_must_exist(world: World) -> None:
         world.decide(world.sessions[2])
 
 
+@pytest.mark.parametrize("withdrawn", [[UNIVERSE.name], [FEATURES], ["features", "forecasts"]])
+def test_weights_whose_sources_were_withdrawn_are_not_traded(world: World, withdrawn) -> None:
+    for table in withdrawn:
+        world.ws.store.remove(table, world.sessions[0])
+    with pytest.raises(StaleData, match=f"found no {', '.join(withdrawn)}: materialise"):
+        world.decide(world.sessions[1])
+    assert world.books.orders.orders(world.sessions[1]) == []
+    assert world.sessions[1] not in world.ws.store.partitions(RISK_DECISION.name)
+
+
 def test_corporate_actions_of_the_session_must_be_known(tmp_path: Path) -> None:
     world = make_world(tmp_path, days=2)
     world.settle(world.sessions[1])
@@ -189,6 +201,25 @@ def test_a_quarantined_bar_moves_neither_sizes_nor_equity(world: World) -> None:
     assert row(frame, "AAA")["verdict"] == "denied"
     assert row(frame, "AAA")["reasons"] == QUARANTINED
     assert row(frame, "BBB")["approved_shares"] * close_of(world, "BBB", 1) < 201_000
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_bar_not_validated_before_yesterday_does_not_count_as_a_loss(
+    world: World, blocked: bool
+) -> None:
+    """A tenfold close of t-1 would make the equity of t look like a crash."""
+    world.trade(world.sessions[1], {"AAA": 0.2})
+    world.trade(world.sessions[2], {"AAA": 0.2})
+    session = world.sessions[1]
+    edit_bar(world, "AAA", 1, last_raw_close=10 * close_of(world, "AAA", 1))
+    if blocked:
+        world.ws.store.remove(VALIDATED_BARS.name, session)
+    else:
+        kept = world.bars.filter(pl.col("session") == session, pl.col("symbol") != "AAA")
+        world.ws.store.write(VALIDATED_BARS, session, kept)
+    world.put_weights(world.sessions[2], {"AAA": 0.2, "BBB": 0.2})
+    tight = {**RULES, "daily_loss": {"max_daily_loss_frac": 0.05}}
+    assert row(world.decide(world.sessions[3], rules=tight), "BBB")["verdict"] == "approved"
 
 
 def test_the_book_is_put_ex_right_before_it_is_sized(world: World) -> None:

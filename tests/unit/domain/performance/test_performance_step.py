@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.support.ledgers import make_booking, make_fill, sql_place
+from tests.support.ledgers import make_booking, make_decision, make_fill, make_intent, sql_place
 from tests.support.make_bars import make_adjusted_bars, weekdays
 from tests.support.plain_market import PlainMarket
 from tests.support.stated_broker import StatedBroker
@@ -20,9 +20,12 @@ from tradegraph_dagster.domain.core.errors import MissingSession
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.orders.accounting import executions_to_book
 from tradegraph_dagster.domain.orders.ports import TradingBooks
+from tradegraph_dagster.domain.orders.schema import BrokerOrder, OrderStatus
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.performance.step import measure_session
+from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.reconciliation.step import reconcile_session
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
@@ -38,8 +41,16 @@ class World:
     bars: pl.DataFrame
 
     def measure(self, session: date) -> dict[str, Any]:
-        """Reconcile and measure a session; breaks do not matter here."""
-        reconcile_session(self.ws, session=session, books=self.books, broker=StatedBroker())
+        """Reconcile with a broker that agrees, and measure a session."""
+        fills, bookings = (
+            list(read(session))
+            for read in (self.books.executions.fills, self.books.executions.bookings)
+        )
+        book = executions_to_book(fills, bookings, session=session, unsellable_sessions=1)
+        held = {symbol: one.quantity_shares for symbol, one in book.positions.items()}
+        orders = {"tg1-a": BrokerOrder("tg1-a", "B1", OrderStatus.FILLED, 1000, 1000)}
+        broker = StatedBroker(held, book.cash, fills, bookings, orders)
+        reconcile_session(self.ws, session=session, books=self.books, broker=broker)
         measure_session(self.ws, session=session, books=self.books)
         return self.ws.store.read(DAILY_PNL, [session]).row(0, named=True)
 
@@ -61,11 +72,20 @@ def world(tmp_path: Path) -> Iterator[World]:
         is_member=pl.col("symbol") != SYMBOLS[0],
         mean_amount=pl.lit(1.0),
     )
-    for schema, frame in ((ADJUSTED_BARS, bars), (UNIVERSE, conform_frame(universe, UNIVERSE))):
+    validated = (VALIDATED_BARS, bars)
+    for schema, frame in (
+        (ADJUSTED_BARS, bars),
+        validated,
+        (UNIVERSE, conform_frame(universe, UNIVERSE)),
+    ):
         for (session,), part in frame.partition_by("session", as_dict=True).items():
             store.write(schema, session, part)
     with sql_place("sqlite", tmp_path) as place:
         ledger = place.open()
+        day = {"session": SESSIONS[0]}
+        intent = make_intent(place.market, quantity_shares=1000, **day)
+        ledger.books.decisions.record_decision(make_decision(place.market, **day), [intent])
+        ledger.books.orders.advance("tg1-a", OrderStatus.INTENT, OrderStatus.FILLED)
         ledger.books.executions.record_executions(
             [make_fill(place.market, session=SESSIONS[0], quantity_shares=1000)],
             [make_booking(place.market, session=SESSIONS[0])],
@@ -94,6 +114,24 @@ def test_the_benchmark_reads_yesterdays_members(world: World) -> None:
     ]
     assert first["benchmark_return_frac"] == 0.0
     assert second["benchmark_return_frac"] == pytest.approx(sum(members) / 2)
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_close_that_was_not_validated_is_neither_profit_nor_loss(
+    world: World, blocked: bool
+) -> None:
+    store = world.ws.store
+    bars = store.read(ADJUSTED_BARS, [SESSIONS[1]])
+    wild = bars.with_columns(last_raw_close=pl.col("last_raw_close") * 10)
+    store.write(ADJUSTED_BARS, SESSIONS[1], wild)
+    store.write(VALIDATED_BARS, SESSIONS[1], bars.filter(pl.col("symbol") != "600000.SH"))
+    if blocked:
+        store.remove(VALIDATED_BARS.name, SESSIONS[1])
+    rows = [world.measure(session) for session in SESSIONS[:3]]
+    assert rows[1]["pnl"] == pytest.approx(0.0, abs=0.005)
+    assert rows[2]["pnl"] == pytest.approx(
+        1000 * (world.close(SESSIONS[2]) - world.close(SESSIONS[0]))
+    )
 
 
 def test_measuring_again_gives_the_same_bytes(world: World) -> None:

@@ -127,6 +127,51 @@ def test_a_difference_is_named(
     assert expected in kinds(ledger, broker)
 
 
+REFUSED_ORDER = ("orphan_order", "600000.SH", "tg1-a")
+OTHER_SIZE = ("qty_mismatch", "600000.SH", "tg1-a")
+
+
+@pytest.mark.parametrize(
+    ("ledger", "broker", "expected"),
+    [
+        (
+            order_here(OrderStatus.REJECTED, 300),
+            order_there(BROKER, OrderStatus.REJECTED, 300),
+            REFUSED_ORDER,
+        ),
+        (
+            order_here(OrderStatus.REJECTED, 300),
+            replace(BROKER, orders={"tg1-a": None}),
+            REFUSED_ORDER,
+        ),
+        (
+            order_here(OrderStatus.DENIED, 300),
+            replace(BROKER, orders={"tg1-a": None}),
+            REFUSED_ORDER,
+        ),
+        (LEDGER, order_there(BROKER, OrderStatus.REJECTED, 300), REFUSED_ORDER),
+        (
+            LEDGER,
+            replace(BROKER, orders={"tg1-a": replace(ACKED, quantity_shares=500)}),
+            OTHER_SIZE,
+        ),
+    ],
+)
+def test_an_order_that_must_not_have_traded_is_a_break_though_both_sides_agree(
+    ledger: LedgerView, broker: BrokerView, expected: tuple[str, str, str]
+) -> None:
+    assert expected in kinds(ledger, broker)
+
+
+def test_an_overfill_is_a_break_though_both_sides_agree() -> None:
+    fill = replace(FILL, quantity_shares=400)
+    ledger = replace(order_here(OrderStatus.FILLED, 400), fills=[fill])
+    ledger = replace(ledger, book=replace(ledger.book, positions={"600000.SH": holding(400)}))
+    broker = order_there(replace(BROKER, fills=[fill]), OrderStatus.FILLED, 400)
+    broker = statement(broker, positions={"600000.SH": 400})
+    assert kinds(ledger, broker) == [OTHER_SIZE]
+
+
 @pytest.mark.parametrize("status", [OrderStatus.ACKED, OrderStatus.PARTIAL])
 def test_an_order_that_is_full_is_not_stale_whatever_its_status(status: OrderStatus) -> None:
     assert kinds(order_here(status, 300), BROKER) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,12 +23,13 @@ from tests.support.plain_market import PlainMarket
 from tests.support.stated_broker import StatedBroker
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger
-from tradegraph_dagster.domain.core.errors import MissingSession, StaleData
+from tradegraph_dagster.domain.core.errors import MissingSession, NotReconciled, StaleData
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.schema import BrokerOrder, OrderStatus
+from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
 from tradegraph_dagster.domain.reconciliation.step import reconcile_session
 
@@ -43,9 +45,9 @@ class World:
     broker: StatedBroker
     market: str
 
-    def reconcile(self) -> tuple[Written, Written]:
+    def reconcile(self, session: date = SESSION) -> tuple[Written, Written]:
         return reconcile_session(
-            self.ws, session=SESSION, books=self.ledger.books, broker=self.broker
+            self.ws, session=session, books=self.ledger.books, broker=self.broker
         )
 
     def breaks(self) -> pl.DataFrame:
@@ -58,6 +60,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     bars = make_adjusted_bars([SESSION, NEXT_SESSION], SYMBOLS)
     for (session,), part in bars.partition_by("session", as_dict=True).items():
         store.write(ADJUSTED_BARS, session, part)
+        store.write(VALIDATED_BARS, session, part)
     with sql_place("sqlite", tmp_path) as place:
         ledger, market = place.open(), place.market
         ledger.books.decisions.record_decision(make_decision(market), [make_intent(market)])
@@ -163,17 +166,64 @@ def test_a_second_pass_writes_nothing_new(world: World, with_breaks: bool) -> No
 
 
 def test_repairing_every_break_closes_the_session(world: World) -> None:
-    lost = make_fill(world.market, name="e2", quantity_shares=100, client_order_id="tg1-a")
+    intent = make_intent(world.market, name="tg1-b", decision_id="dec-b", quantity_shares=100)
+    books = world.ledger.books
+    books.decisions.record_decision(make_decision(world.market, name="dec-b"), [intent])
+    books.orders.advance("tg1-b", OrderStatus.INTENT, OrderStatus.FILLED)
+    world.broker.orders["tg1-b"] = BrokerOrder("tg1-b", "B2", OrderStatus.FILLED, 100, 100)
+    lost = make_fill(world.market, name="e2", quantity_shares=100, client_order_id="tg1-b")
     world.broker.fills.append(lost)
     world.broker.positions["600000.SH"] = 400
     world.broker.cash -= 100 * lost.price + lost.fee
-    world.broker.orders["tg1-a"] = replace(world.broker.orders["tg1-a"], filled_shares=400)
     world.reconcile()
     assert set(world.breaks()["kind"]) == {"missing_fill", "qty_mismatch", "cash_mismatch"}
-    world.ledger.books.executions.record_executions([lost], [])
+    books.executions.record_executions([lost], [])
     world.reconcile()
     assert world.breaks().is_empty()
     assert world.ledger.books.reconciliations.latest() == (SESSION, 0)
+
+
+def test_breaks_are_not_forgotten_by_waiting_a_day(world: World) -> None:
+    world.broker.cash += 5
+    world.reconcile()
+    world.broker.cash -= 5
+    with pytest.raises(NotReconciled) as refused:
+        world.reconcile(NEXT_SESSION)
+    told = str(refused.value)
+    assert f"the books of {SESSION} have 1 breaks (cash_mismatch): clear them" in told
+    assert f"fills and positions of {SESSION} again" in told
+    assert NEXT_SESSION not in world.ws.store.partitions(BREAKS.name)
+    assert NEXT_SESSION not in world.ws.store.partitions(POSITIONS.name)
+    assert world.ledger.books.reconciliations.latest() == (SESSION, 1)
+    world.reconcile()
+    world.reconcile(NEXT_SESSION)
+    assert world.ledger.books.reconciliations.latest() == (NEXT_SESSION, 0)
+
+
+def test_breaks_are_named_even_where_their_table_is_gone(world: World) -> None:
+    world.broker.cash += 5
+    world.reconcile()
+    world.ws.store.remove(BREAKS.name, SESSION)
+    with pytest.raises(NotReconciled, match="have 1 breaks"):
+        world.reconcile(NEXT_SESSION)
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_holding_whose_bar_was_not_validated_is_valued_at_the_close_before(
+    world: World, blocked: bool
+) -> None:
+    store = world.ws.store
+    before, after = (store.read(ADJUSTED_BARS, [day]) for day in (SESSION, NEXT_SESSION))
+    is_held = pl.col("symbol") == "600000.SH"
+    close = before.filter(is_held)["last_raw_close"].item()
+    last = pl.when(is_held).then(10 * close).otherwise("last_raw_close")
+    store.write(ADJUSTED_BARS, NEXT_SESSION, after.with_columns(last_raw_close=last))
+    store.write(VALIDATED_BARS, NEXT_SESSION, after.filter(~is_held))
+    if blocked:
+        store.remove(VALIDATED_BARS.name, NEXT_SESSION)
+    world.reconcile()
+    world.reconcile(NEXT_SESSION)
+    assert store.read(POSITIONS, [NEXT_SESSION])["last_price"].item() == pytest.approx(close)
 
 
 def test_a_statement_of_another_session_closes_nothing(world: World) -> None:
