@@ -10,6 +10,8 @@ import dagster as dg
 # pinned and tested.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+# Meant: the gate has a policy of its own.
+warnings.filterwarnings("ignore", message="(?s).*multiple backfill policies.*")
 
 from tradegraph_dagster.assets.graph import all_assets, market_graphs  # noqa: E402
 from tradegraph_dagster.checks.graph import all_checks  # noqa: E402

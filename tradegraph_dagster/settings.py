@@ -159,8 +159,7 @@ class MarketSettings(BaseModel):
         history_first: First session of the lake.
         history_last: Last session, where the history is closed (demo); open-ended otherwise.
         source: Where bars, instruments and corporate actions come from.
-        features: Entry of the feature set catalogue.
-        risk: Rule -> its limits; a rule that is absent is off, and the decision says so.
+        risk: Rule -> its limits; an absent rule is off, and the decision says so.
         after_close_minutes: Delay of the after-close job behind the close.
         pre_open_minutes: Lead of the pre-open job before the open.
     """
@@ -210,7 +209,6 @@ class Settings(BaseModel):
         ledger_url: SQLAlchemy URL; SQLite in `data_dir` when empty.
         registry_uri: MLflow tracking URI; SQLite in `data_dir` when empty.
         schedules_running: Whether schedules and sensors start switched on.
-        markets: Market -> its settings.
     """
 
     model_config = _STRICT
@@ -325,13 +323,14 @@ def prepare_process(settings: Settings) -> None:
             "DAGSTER_EVENT_BATCH_SIZE": "1000",
             "DO_NOT_TRACK": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_LOGGING_LEVEL": "WARNING",
             "GX_ANALYTICS_ENABLED": "false",
         }
     )
 
 
 def write_instance_file(home: Path) -> None:
-    """Put the shipped `dagster.yaml` into a Dagster home; one with other storage is left alone."""
+    """Put the shipped `dagster.yaml` into a Dagster home; other storage there is left alone."""
     path = home / "dagster.yaml"
     if path.exists() and "custom" not in _read_yaml(path).get("storage", {}):
         return

@@ -21,7 +21,10 @@ def order_assets(graph: MarketGraph) -> list[Any]:
         stage="risk",
         pool=ORDER_POOL,
         deps=[
-            graph.window("target_weights", -1, -1),
+            *(
+                graph.window(noun, -1, -1)
+                for noun in ("target_weights", "universe", "features", "forecasts")
+            ),
             graph.window("adjusted_bars", -2, -1),
             graph.window("validated_bars", -2, -1),
             *graph.same("corporate_actions"),

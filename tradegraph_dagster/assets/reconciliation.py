@@ -18,7 +18,7 @@ def reconciliation_assets(graph: MarketGraph) -> list[Any]:
         "positions",
         "breaks",
         stage="reconciliation",
-        deps=graph.same("fills", "adjusted_bars"),
+        deps=graph.same("fills", "adjusted_bars", "validated_bars"),
     )
     def positions(desk: Any, session: date) -> tuple[Written, Written]:
         """Holdings folded from fills, compared with the broker's statement; breaks are named."""

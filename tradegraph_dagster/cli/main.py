@@ -35,7 +35,7 @@ Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD.")
 
 @app.command()
 def demo(
-    sessions: Annotated[int, typer.Option(min=1, help="Sessions to trade.")] = 30,
+    sessions: Annotated[int, typer.Option(min=1, help="Sessions to trade.")] = 25,
     as_json: Json = False,
 ) -> None:
     """Both markets from raw bars to reconciled positions; run again it changes nothing."""
