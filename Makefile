@@ -26,10 +26,10 @@ ui: $(STAMP)  ## Dagster on the demo: http://127.0.0.1:3000
 	$(BIN)/tradegraph ui
 
 test: $(STAMP)  ## the tests
-	$(BIN)/python -m pytest -n 2 -m "not slow and not network and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not network and not gpu"
 
 test-all: $(STAMP)  ## the tests and the slow ones
-	$(BIN)/python -m pytest -n 2 -m "not network and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not network and not gpu"
 
 lint: $(STAMP)  ## style
 	$(BIN)/ruff check .

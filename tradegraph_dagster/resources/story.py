@@ -26,6 +26,7 @@ from tradegraph_dagster.domain.registry.history import champion_as_of
 from tradegraph_dagster.domain.registry.schema import CHAMPION
 from tradegraph_dagster.domain.signals.schema import FORECASTS
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
+from tradegraph_dagster.settings import PROJECT_ROOT
 
 MARKET_NAMES = {"us": "US equities", "cn": "China A-shares"}
 
@@ -52,7 +53,7 @@ def write_report(desks: Desks) -> ReportOutcome:
     page = render_report(
         stories,
         title=f"Tradegraph, {desks.settings.environment}",
-        generated_note=f"Made from the settled tables in {desks.settings.lake_dir}.",
+        generated_note=f"Made from the settled tables in {_shown(desks.settings.lake_dir)}.",
     )
     _replace(path, page)
     return ReportOutcome(path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories))
@@ -84,7 +85,7 @@ def desk_to_story(desk: MarketDesk) -> MarketStory:
             "source": source.kind,
             "champion": champion or "none",
             "feature set": desk.feature_set.version,
-            "lake": str(desk.deployment.lake_dir / desk.name),
+            "lake": _shown(desk.deployment.lake_dir / desk.name),
         },
     )
 
@@ -158,6 +159,11 @@ def _key_plots(stories: list[MarketStory]) -> dict[str, str]:
             )
             found[f"{story.market} rank_ic"] = figure_to_markdown(rank_ic)
     return found
+
+
+def _shown(path: Path) -> str:
+    """From the project's root where it lies below it: the page reads the same on every machine."""
+    return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
 
 
 def _replace(path: Path, text: str) -> None:

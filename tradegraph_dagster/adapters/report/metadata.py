@@ -28,7 +28,7 @@ def with_equity_plot(store: FrameStore, written: Written, *, market: str) -> Wri
     if len(days) < _LEAST_ROWS:
         return written
     figure = equity_plot(store.read(DAILY_PNL, days), colour=market_colour(market).on_light)
-    return with_plot(written, "equity", figure)
+    return with_plot(written, "equity_plot", figure)
 
 
 def with_ic_plot(store: FrameStore, written: Written, *, market: str) -> Written:
@@ -39,7 +39,7 @@ def with_ic_plot(store: FrameStore, written: Written, *, market: str) -> Written
         store.read(EVALUATION, months),
         colour=market_colour(market).on_light,
     )
-    return with_plot(written, "rank_ic", figure)
+    return with_plot(written, "rank_ic_plot", figure)
 
 
 def with_plot(written: Written, name: str, figure: Figure) -> Written:
