@@ -8,7 +8,7 @@ from datetime import date
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tradegraph_dagster.cli.output import console
+from tradegraph_dagster.cli.output import errors
 from tradegraph_dagster.cli.plan import missing_ranges
 from tradegraph_dagster.cli.runs import Runner
 from tradegraph_dagster.jobs import SELECTIONS
@@ -37,7 +37,7 @@ def progress_bar() -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
+        console=errors,  # standard output is for the answer
     )
 
 

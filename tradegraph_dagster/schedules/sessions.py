@@ -4,7 +4,7 @@
 request names the session as its partition key. A calendar that is about to end refuses to run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,9 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.jobs import RANGE_END, RANGE_START, job_name
 from tradegraph_dagster.partitions import month_of, next_month
 from tradegraph_dagster.settings import Settings
+
+Status = dg.DefaultScheduleStatus
+STOPPED = dg.DefaultScheduleStatus.STOPPED
 
 LABELS_DELAY_MINUTES = 15
 LABELS_REPEATED = 5
@@ -34,50 +37,20 @@ def all_schedules(graphs: Sequence[MarketGraph], settings: Settings) -> list[dg.
     ]
 
 
-def after_close(
-    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
-) -> dg.ScheduleDefinition:
+def after_close(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The day's research, signals and settlement."""
-    calendar = graph.market.calendar
-
-    @dg.schedule(
-        name=f"{graph.name}_after_close",
-        cron_schedule=_cron(calendar.closes, graph.settings.after_close_minutes),
-        execution_timezone=calendar.timezone,
-        job_name=job_name(graph.name, "after_close"),
-        default_status=status,
+    at = _cron(graph.market.calendar.closes, graph.settings.after_close_minutes)
+    return _session_schedule(
+        graph, "after_close", at, status, lambda day: _request(graph, "after_close", day)
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session = _scheduled_day(context, graph)
-        if not calendar.is_session(session):
-            return _closed(graph, session)
-        calendar.require_runway(session)
-        return _request(graph, "after_close", session)
-
-    return schedule
 
 
-def labels(
-    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
-) -> dg.ScheduleDefinition:
+def labels(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The labels that the close has completed, and the few before in case bars were late."""
     calendar = graph.market.calendar
     horizon = graph.settings.training.split.build().horizon_sessions  # type: ignore[attr-defined]
 
-    @dg.schedule(
-        name=f"{graph.name}_labels",
-        cron_schedule=_cron(
-            calendar.closes, graph.settings.after_close_minutes + LABELS_DELAY_MINUTES
-        ),
-        execution_timezone=calendar.timezone,
-        job_name=job_name(graph.name, "labels"),
-        default_status=status,
-    )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session = _scheduled_day(context, graph)
-        if not calendar.is_session(session):
-            return _closed(graph, session)
-        calendar.require_runway(session)
+    def request(session: date) -> dg.RunRequest | dg.SkipReason:
         newest = calendar.shift(session, -horizon - 1)
         known = calendar.trailing(newest, LABELS_REPEATED, first=graph.settings.history_first)
         if not known:
@@ -87,55 +60,59 @@ def labels(
             tags={RANGE_START: known[0].isoformat(), RANGE_END: known[-1].isoformat()},
         )
 
-    return schedule
+    minutes = graph.settings.after_close_minutes + LABELS_DELAY_MINUTES
+    return _session_schedule(graph, "labels", _cron(calendar.closes, minutes), status, request)
 
 
-def pre_open(
-    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
-) -> dg.ScheduleDefinition:
+def pre_open(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The session's decision and orders, before the open."""
+    at = _cron(graph.market.calendar.opens, -graph.settings.pre_open_minutes)
+    return _session_schedule(
+        graph, "pre_open", at, status, lambda day: _request(graph, "pre_open", day)
+    )
+
+
+def month_end(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
+    """Training for the coming month, after the last session before it has closed."""
     calendar = graph.market.calendar
 
-    @dg.schedule(
-        name=f"{graph.name}_pre_open",
-        cron_schedule=_cron(calendar.opens, -graph.settings.pre_open_minutes),
-        execution_timezone=calendar.timezone,
-        job_name=job_name(graph.name, "pre_open"),
-        default_status=status,
-    )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session = _scheduled_day(context, graph)
-        if not calendar.is_session(session):
-            return _closed(graph, session)
-        calendar.require_runway(session)
-        return _request(graph, "pre_open", session)
-
-    return schedule
-
-
-def month_end(
-    graph: MarketGraph, status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
-) -> dg.ScheduleDefinition:
-    """Training for the coming month, after its last session before has closed."""
-    calendar = graph.market.calendar
-
-    @dg.schedule(
-        name=f"{graph.name}_month_end",
-        cron_schedule=_cron(
-            calendar.closes, graph.settings.after_close_minutes + MONTH_END_DELAY_MINUTES
-        ),
-        execution_timezone=calendar.timezone,
-        job_name=job_name(graph.name, "training"),
-        default_status=status,
-    )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session = _scheduled_day(context, graph)
-        if not calendar.is_session(session):
-            return _closed(graph, session)
-        calendar.require_runway(session)
+    def request(session: date) -> dg.RunRequest | dg.SkipReason:
         if month_of(calendar.following(session)) == month_of(session):
             return dg.SkipReason(f"{session} is not the last session of its month")
         return _request(graph, "training", next_month(session))
+
+    minutes = graph.settings.after_close_minutes + MONTH_END_DELAY_MINUTES
+    return _session_schedule(
+        graph, "training", _cron(calendar.closes, minutes), status, request, name="month_end"
+    )
+
+
+def _session_schedule(
+    graph: MarketGraph,
+    selection: str,
+    cron: str,
+    status: Status,
+    request: Callable[[date], dg.RunRequest | dg.SkipReason],
+    *,
+    name: str | None = None,
+) -> dg.ScheduleDefinition:
+    """A schedule that asks `request` on sessions only, while the calendar reaches far enough."""
+    calendar = graph.market.calendar
+
+    @dg.schedule(
+        name=f"{graph.name}_{name or selection}",
+        cron_schedule=cron,
+        execution_timezone=calendar.timezone,
+        job_name=job_name(graph.name, selection),
+        default_status=status,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        local = context.scheduled_execution_time.astimezone(ZoneInfo(calendar.timezone))
+        session = local.date()
+        if not calendar.is_session(session):
+            return dg.SkipReason(f"{calendar.name} is closed on {session}")
+        calendar.require_runway(session)
+        return request(session)
 
     return schedule
 
@@ -143,15 +120,6 @@ def month_end(
 def _cron(local: time, minutes: int) -> str:
     at = datetime.combine(date(2000, 1, 1), local) + timedelta(minutes=minutes)
     return f"{at.minute} {at.hour} * * 1-5"
-
-
-def _scheduled_day(context: dg.ScheduleEvaluationContext, graph: MarketGraph) -> date:
-    zone = ZoneInfo(graph.market.calendar.timezone)
-    return context.scheduled_execution_time.astimezone(zone).date()
-
-
-def _closed(graph: MarketGraph, day: date) -> dg.SkipReason:
-    return dg.SkipReason(f"{graph.market.calendar.name} is closed on {day}")
 
 
 def _request(graph: MarketGraph, selection: str, partition: date) -> dg.RunRequest:

@@ -1,0 +1,96 @@
+"""The `tradegraph` command: what it prints, and an exit status that says success."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tradegraph_dagster.cli.main import app
+
+RUN = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _own_deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEGRAPH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+
+
+def _json(*command: str) -> tuple[int, dict | list]:
+    result = RUN.invoke(app, [*command, "--json"])
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_status_of_an_empty_deployment() -> None:
+    code, markets = _json("status")
+    assert code == 0
+    assert set(markets) == {"us", "cn"}
+    assert markets["cn"]["champion"] == "none"
+    assert markets["cn"]["latest_closed"] == "2024-03-29"
+    assert markets["us"]["reconciled"] == "never"
+
+
+def test_the_kill_switch_takes_two_people_to_reset() -> None:
+    assert _json("kill-switch", "status") == (0, {"us": None, "cn": None})
+    engage = ["kill-switch", "engage", "--market", "cn", "--reason", "a test", "--actor", "ann"]
+    assert RUN.invoke(app, engage).exit_code == 0
+    assert _json("kill-switch", "status") == (1, {"us": None, "cn": "a test"})
+    reset = ["kill-switch", "reset", "--market", "cn", "--reason", "over", "--actor"]
+    assert RUN.invoke(app, [*reset, "ann"]).exit_code == 1
+    assert RUN.invoke(app, [*reset, "ann"]).exit_code == 1
+    assert RUN.invoke(app, [*reset, "bob"]).exit_code == 0
+    assert _json("kill-switch", "status")[0] == 0
+
+
+def test_a_reason_is_needed() -> None:
+    result = RUN.invoke(app, ["kill-switch", "engage", "--reason", "  ", "--actor", "ann"])
+    assert result.exit_code == 1
+    assert "allowed: any words" in result.stderr
+
+
+def test_the_audit_chain_verifies_and_damage_is_named(tmp_path: Path) -> None:
+    RUN.invoke(app, ["kill-switch", "engage", "--reason", "a test", "--actor", "ann"])
+    code, rows = _json("audit", "verify")
+    assert code == 0
+    assert all(row["intact"] and row["entries"] >= 2 for row in rows)
+    key = tmp_path / "data" / "audit.key"
+    key.write_bytes(bytes(32))
+    code, rows = _json("audit", "verify")
+    assert code == 1
+    assert all("entry 0" in row["damage"] for row in rows)
+
+
+def test_doctor_answers_every_question() -> None:
+    code, rows = _json("doctor")
+    assert code == 0, rows
+    assert {"python", "disk", "cn calendar", "us ledger"} <= {row["question"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["run", "--market", "mars", "--session", "2024-03-29"], "allowed: us, cn"),
+        (["run", "--market", "cn", "--session", "2024-03-30"], "XSHG is closed"),
+        (
+            ["backfill", "--market", "cn", "--from", "1999-01-04", "--to", "1999-02-01"],
+            "no closed session",
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_met_says_why(command: list[str], words: str) -> None:
+    result = RUN.invoke(app, command)
+    assert result.exit_code == 1
+    assert words in result.stderr.replace("\n", " ")
+
+
+def test_a_short_backfill_makes_what_is_missing_and_then_nothing() -> None:
+    span = ["backfill", "--market", "us", "--from", "2010-01-04", "--to", "2010-01-08"]
+    code, done = _json(*span)
+    assert code == 0, done
+    assert (done["sessions"], done["bars"], done["features"], done["labels"]) == (5, 5, 5, 3)
+    code, again = _json(*span)
+    assert code == 0
+    assert again["runs"] == again["bars"] == 0
