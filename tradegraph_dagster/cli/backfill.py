@@ -84,10 +84,17 @@ def research_sessions(desk: MarketDesk, first: date, last: date) -> tuple[date, 
 
 
 def labelled_sessions(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:
-    """Of these, the sessions whose label is already known."""
-    horizon = desk.training_plan.split.horizon_sessions
-    newest = desk.market.calendar.shift(desk.latest_closed(), -horizon - 1)
-    return tuple(session for session in sessions if session <= newest)
+    """Sessions whose labels the validated bars of a span have completed.
+
+    They begin h+1 sessions before the span and end h+1 sessions before its newest validated one.
+    """
+    calendar, reach = desk.market.calendar, desk.training_plan.split.horizon_sessions + 1
+    present = desk.workspace.store.partitions("validated_bars")
+    validated = [day for day in sessions if day in present]
+    if not validated:
+        return ()
+    first = calendar.trailing(sessions[0], reach + 1, first=desk.settings.history_first)[0]
+    return calendar.between(first, validated[-1])[:-reach]
 
 
 def training_months(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:
