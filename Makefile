@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 DBT_INPUTS := $(shell find dbt -name target -prune -o -name logs -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-all lint types imports fmt check bench clean
+.PHONY: help setup demo ui test test-all lint types imports fmt check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,9 +46,6 @@ fmt: $(STAMP)  ## format and fix
 	$(BIN)/ruff format .
 
 check: lint types imports test  ## what CI runs
-
-bench: $(STAMP)  ## the timed paths, each beside a peer
-	$(BIN)/python -m benchmarks.run
 
 clean:  ## forget the demo's data
 	rm -rf .tradegraph
