@@ -19,8 +19,14 @@ from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS
+from tradegraph_dagster.jobs import MARKET_TAG
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
-from tradegraph_dagster.sensors.watch import drift_sensor, freshness_sensor, kill_switch_sensor
+from tradegraph_dagster.sensors.watch import (
+    drift_sensor,
+    failed_run_sensor,
+    freshness_sensor,
+    kill_switch_sensor,
+)
 
 PNL = {
     **{name: 0.0 for name, dtype in DAILY_PNL.dtypes.items() if dtype == pl.Float64},
@@ -202,3 +208,27 @@ def test_what_cannot_be_judged_halts(desks, graph, context) -> None:
     path.write_bytes(b"torn")
     kill_switch_sensor(graph, desks)(context)
     assert "cannot be judged: CorruptPartition" in desks["cn"].books.kill_switch.engaged()
+
+
+def test_a_failed_run_is_written_into_the_audit_chain(desks) -> None:
+    @dg.op
+    def breaks_down() -> None:
+        raise dg.Failure("on purpose")
+
+    @dg.job(tags={MARKET_TAG: "cn"})
+    def failing_job() -> None:
+        breaks_down()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = failing_job.execute_in_process(instance=instance, raise_on_error=False)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failed_runs",
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            dagster_event=result.get_run_failure_event(),
+        ).for_run_failure()
+        failed_run_sensor(desks)(context)
+    entry = desks["cn"].audit.head()
+    assert entry.event == "run_failed"
+    assert entry.details["job"] == "failing_job"
+    assert entry.details["steps"] == ["breaks_down"]
