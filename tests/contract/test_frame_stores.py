@@ -92,3 +92,10 @@ def test_a_removed_partition_is_gone_and_can_be_removed_again(store: FrameStore)
     store.remove("adjusted_bars", DAYS[1])
     store.remove("adjusted_bars", DAYS[1])
     assert store.partitions("adjusted_bars") == {DAYS[0], DAYS[2]}
+
+
+def test_a_session_that_must_wait_loses_the_partition_it_had(store: FrameStore) -> None:
+    write_sessions(store, ADJUSTED_BARS, BARS, DAYS)
+    needs = {"validated_bars": lambda session: [session]}
+    split_ready(store, needs, [DAYS[1]], table="adjusted_bars")
+    assert store.partitions("adjusted_bars") == {DAYS[0], DAYS[2]}

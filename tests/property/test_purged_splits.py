@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.make_bars import weekdays
 from tradegraph_dagster.domain.core.errors import TrainingRefused
 from tradegraph_dagster.domain.datasets.schema import SplitPlan
-from tradegraph_dagster.domain.datasets.splits import walk_forward, window_to_split
+from tradegraph_dagster.domain.datasets.splits import window_to_split
 
 SESSIONS = weekdays(260)
 PLACE = {day: at for at, day in enumerate(SESSIONS)}
@@ -52,14 +52,6 @@ def test_blocks_share_no_label_window(plan: SplitPlan, kept: set[int]) -> None:
     assert split.test[-1] == sessions[-1]
     assert (len(split.valid), len(split.test)) == (plan.valid_sessions, plan.test_sessions)
     assert len(split.train) <= plan.train_sessions
-
-
-@given(PLANS)
-def test_walk_forward_learns_nothing_of_the_month_after(plan: SplitPlan) -> None:
-    for month, split in walk_forward(SESSIONS, plan):
-        known = [day for day in SESSIONS if (day.year, day.month) <= (month.year, month.month)]
-        assert max(reach(split.test, plan.horizon_sessions)) <= PLACE[known[-1]]
-        assert max(split.test) == known[-1 - plan.purge_sessions]
 
 
 @given(PLANS, st.integers(0, 259))

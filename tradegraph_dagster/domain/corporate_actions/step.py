@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 
 import polars as pl
@@ -101,6 +101,7 @@ def adjust_sessions(
         every one that follows it without a gap, is withheld with MissingSession; one with an
         impossible event or too few bars with SourceSuspect.
     """
+    stored = ws.store.partitions(ADJUSTED_BARS.name)
     early = sorted({day for day in sessions if day < ws.first_session})
     ordered = sorted(set(sessions) - set(early))
     ready, withheld = split_ready(
@@ -125,7 +126,19 @@ def adjust_sessions(
             done += 1
         for day in stretch[done:]:
             withheld.setdefault(day, _waits_for_previous(ws, day))
+    _withdraw_torn(ws, stored, withheld, derived)
     return StepReport(tuple(written), withheld)
+
+
+def _withdraw_torn(
+    ws: Workspace, stored: Collection[date], withheld: Collection[date], derived: Sequence[str]
+) -> None:
+    """A stored session that is now withheld goes, with every later one: they stand on it."""
+    torn = [day for day in withheld if day in stored]
+    for day in ws.store.partitions(ADJUSTED_BARS.name) | frozenset(torn):
+        if torn and day >= min(torn):
+            for table in (ADJUSTED_BARS.name, *derived):
+                ws.store.remove(table, day)
 
 
 def _stretches(calendar: SessionCalendar, ordered: Sequence[date]) -> Iterator[tuple[date, ...]]:

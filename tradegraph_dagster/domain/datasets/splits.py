@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -47,27 +47,3 @@ def window_to_split(sessions: Sequence[date], plan: SplitPlan) -> Split:
         valid=ordered[valid_at:valid_end],
         test=ordered[test_at:],
     )
-
-
-def walk_forward(sessions: Sequence[date], plan: SplitPlan) -> Iterator[tuple[date, Split]]:
-    """The split of each month as it could be made after the close of the month's last session.
-
-    Args:
-        sessions: The market's sessions, ascending and without gaps. Those whose labels reach beyond
-            a month's end are left out of its split.
-        plan: Lengths of the blocks.
-
-    Yields:
-        The first day of the month and its split, from the first month with enough history on. The
-        last month given counts as complete.
-    """
-    needed = (
-        plan.min_train_sessions + plan.valid_sessions + plan.test_sessions + 2 * plan.purge_sessions
-    )
-    for position, session in enumerate(sessions):
-        following = sessions[position + 1] if position + 1 < len(sessions) else None
-        if following and (following.year, following.month) == (session.year, session.month):
-            continue
-        labelled = sessions[: max(0, position + 1 - plan.purge_sessions)]
-        if len(labelled) >= needed:
-            yield session.replace(day=1), window_to_split(labelled, plan)

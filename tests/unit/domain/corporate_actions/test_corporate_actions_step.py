@@ -23,6 +23,7 @@ from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CO
 from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 
 DAYS = weekdays(8)
 BARS = make_raw_bars(DAYS)
@@ -166,17 +167,59 @@ def test_a_session_without_inputs_withholds_itself_and_all_later_ones() -> None:
     assert f"adjusted_bars {DAYS[3]}" in str(report.withheld[DAYS[4]])
 
 
-def test_later_sessions_never_build_on_an_old_version_of_a_withheld_one() -> None:
-    ws = stocked()
+def judged(ws: Workspace) -> set[date]:
+    """Sessions that still have a table made from their adjusted bars."""
+    return set(ws.store.partitions(RAW_BARS.name)) & set(ws.store.partitions("validated_bars"))
+
+
+def adjusted_and_judged(**options: object) -> Workspace:
+    ws = stocked(**options)
     adjust_sessions(ws, DAYS)
-    before = fingerprints(ws)
+    write_sessions(ws.store, VALIDATED_BARS, ws.store.read(ADJUSTED_BARS, DAYS), DAYS)
+    return ws
+
+
+def test_later_sessions_never_build_on_an_old_version_of_a_withheld_one() -> None:
+    ws = adjusted_and_judged()
     bad = make_events(Event(DAYS[3], cash_per_share=1_000.0))
     write_sessions(ws.store, CORPORATE_ACTIONS, bad, [DAYS[3]])
-    report = adjust_sessions(ws, DAYS)
+    report = adjust_sessions(ws, DAYS, derived=("validated_bars",))
     assert [part.partition for part in report.written] == list(DAYS[:3])
     assert isinstance(report.withheld[DAYS[3]], SourceSuspect)
     assert isinstance(report.withheld[DAYS[4]], MissingSession)
-    assert fingerprints(ws) == before
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS[:3])
+    assert judged(ws) == set(DAYS[:3])
+
+
+def test_a_session_whose_inputs_are_gone_takes_the_later_ones_with_it() -> None:
+    ws = adjusted_and_judged()
+    ws.store.remove(RAW_BARS.name, DAYS[3])
+    adjust_sessions(ws, [DAYS[3]], derived=("validated_bars",))
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS[:3])
+
+
+def test_other_factors_withdraw_every_later_session() -> None:
+    ws = adjusted_and_judged()
+    late = make_events(Event(DAYS[4], cash_per_share=0.3))
+    write_sessions(ws.store, CORPORATE_ACTIONS, late, [DAYS[4]])
+    adjust_sessions(ws, [DAYS[4]], derived=("validated_bars",))
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS[:5])
+    assert judged(ws) == set(DAYS[:4])
+
+
+def test_changed_bars_withdraw_their_own_judgement_only() -> None:
+    ws = adjusted_and_judged()
+    higher = BARS.with_columns(pl.col("high") + 0.01)
+    write_sessions(ws.store, RAW_BARS, higher, [DAYS[4]])
+    adjust_sessions(ws, [DAYS[4]], derived=("validated_bars",))
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS)
+    assert judged(ws) == set(DAYS) - {DAYS[4]}
+
+
+def test_running_again_withdraws_nothing() -> None:
+    ws = adjusted_and_judged()
+    adjust_sessions(ws, DAYS[2:5], derived=("validated_bars",))
+    assert judged(ws) == set(DAYS)
 
 
 def test_a_first_session_that_fails_withholds_everything() -> None:

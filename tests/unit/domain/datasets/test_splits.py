@@ -9,7 +9,7 @@ import pytest
 from tests.support.make_bars import weekdays
 from tradegraph_dagster.domain.core.errors import TrainingRefused
 from tradegraph_dagster.domain.datasets.schema import SplitPlan
-from tradegraph_dagster.domain.datasets.splits import walk_forward, window_to_split
+from tradegraph_dagster.domain.datasets.splits import window_to_split
 
 PLAN = SplitPlan(
     horizon_sessions=1,
@@ -52,16 +52,3 @@ def test_longer_horizons_purge_more() -> None:
     assert split.test == DAYS[36:40]
     assert split.valid == DAYS[27:30]
     assert split.train[-1] == DAYS[20]
-
-
-def test_each_month_is_split_on_what_was_labelled_by_its_end() -> None:
-    months = dict(walk_forward(DAYS, PLAN))
-    assert list(months) == [date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)]
-    january = [day for day in DAYS if day.month == 1]
-    assert months[date(2024, 1, 1)] == window_to_split(january[:-2], PLAN)
-
-
-def test_months_with_too_little_history_are_left_out() -> None:
-    first_days = [day for day in DAYS if day.day > 20 or day.month > 1]
-    assert next(walk_forward(first_days, PLAN))[0] == date(2024, 2, 1)
-    assert list(walk_forward([], PLAN)) == []
