@@ -93,23 +93,3 @@ class Benchmark:
     return_frac: float = 0.0
     names: int = 0
     unpriced: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PerformanceSummary:
-    """Figures over a range of DAILY_PNL rows; None where the rows do not define one.
-
-    See `statistics.pnl_to_summary` for the formulas.
-    """
-
-    sessions: int
-    total_return_frac: float
-    annualised_return_frac: float | None
-    annualised_volatility_frac: float | None
-    sharpe: float | None
-    sharpe_standard_error: float | None
-    max_drawdown_frac: float
-    annualised_turnover_frac: float | None
-    cost_bps: float | None
-    hit_rate_frac: float | None
-    benchmark_total_return_frac: float
