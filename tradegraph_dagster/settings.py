@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 import tradegraph_dagster.adapters as adapter_catalogue
 import tradegraph_dagster.domain.features.sets as feature_sets
@@ -158,7 +158,7 @@ class MarketSettings(BaseModel):
     Attributes:
         history_first: First session of the lake.
         history_last: Last session, where the history is closed (demo); open-ended otherwise.
-        source: Where bars, instruments and corporate actions come from.
+        sources: Where bars, instruments and corporate actions come from, the preferred first.
         risk: Rule -> its limits; an absent rule is off, and the decision says so.
         after_close_minutes: Delay of the after-close job behind the close.
         pre_open_minutes: Lead of the pre-open job before the open.
@@ -168,7 +168,7 @@ class MarketSettings(BaseModel):
 
     history_first: date
     history_last: date | None = None
-    source: AdapterSettings
+    sources: list[AdapterSettings] = Field(min_length=1)
     universe: _Universe = _Universe()  # type: ignore[valid-type]
     quality: _Quality = _Quality()  # type: ignore[valid-type]
     features: str = "alpha158"
@@ -367,8 +367,8 @@ def _environment_overrides() -> dict[str, Any]:
 
 def _set_key(content: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
-        content = content.setdefault(part, {})
-        if not isinstance(content, dict):
+        content = content[int(part)] if isinstance(content, list) else content.setdefault(part, {})
+        if not isinstance(content, dict | list):
             raise ConfigError(f"{'.'.join(path)}: '{part}' is no section")
     content[path[-1]] = value
 

@@ -22,9 +22,10 @@ from tests.support.damaged_bars import (
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.domain.core.catalogue import entry_names, load_entry
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.quality import gates
-from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput, Severity
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 NAMES = entry_names(gates)
 SATURDAY = DAYS[4] + timedelta(days=1)
@@ -61,6 +62,7 @@ def single(whole: GateInput, session: date, lookback: int) -> GateInput:
     return GateInput(
         bars=whole.bars.filter(pl.col("session").is_in(list(window))),
         instruments=whole.instruments.filter(pl.col("session") == session),
+        actions=whole.actions.filter(pl.col("session").is_in(list(window))),
         sessions=(session,),
         market=whole.market,
     )

@@ -26,7 +26,7 @@ def _faulty(folder: Path, *faults: tuple) -> Iterator[Deployment]:
 def _some_symbol(folder: Path) -> str:
     """A name that trades on the bad session."""
     with deployment(folder) as on:
-        bars = on.desk.bar_source.bars([BAD])
+        bars = on.desk.bar_sources.sources[0].bars([BAD])
         return str(bars.filter(~bars["is_suspended"])["symbol"][0])
 
 

@@ -36,7 +36,7 @@ def _settings(folder: Path, *faults: list) -> Settings:
     base = small_settings(folder).model_dump(mode="python")
     cn = base["markets"]["cn"]
     cn["history_first"], cn["history_last"] = FIRST, LAST
-    cn["source"]["options"] |= {
+    cn["sources"][0]["options"] |= {
         "first": FIRST,
         "last": LAST,
         "names": NAMES,
@@ -89,7 +89,7 @@ def _servers(folder: Path, settings: Settings) -> Iterator[str]:
 
 
 def _a_traded_symbol(folder: Path) -> str:
-    bars = Desks(_settings(folder))["cn"].bar_source.bars([BAD])
+    bars = Desks(_settings(folder))["cn"].bar_sources.sources[0].bars([BAD])
     return str(bars.filter(~bars["is_suspended"])["symbol"][0])
 
 
@@ -200,9 +200,9 @@ def _bare_seconds(folder: Path) -> float:
     ws, sessions = desk.workspace, desk.market.calendar.between(FIRST, LAST)
     newest = desk.latest_closed()
     started = time.perf_counter()
-    ingest_instruments(ws, desk.bar_source, sessions, latest_closed=newest)
-    ingest_bars(ws, desk.bar_source, sessions, latest_closed=newest)
-    ingest_actions(ws, desk.action_source, sessions, latest_known=newest)
+    ingest_instruments(ws, desk.bar_sources, sessions, latest_closed=newest)
+    ingest_bars(ws, desk.bar_sources, sessions, latest_closed=newest)
+    ingest_actions(ws, desk.action_sources, sessions, latest_known=newest)
     adjust_sessions(ws, sessions)
     find_faults(ws, desk.contract, sessions)
     validate_sessions(ws, sessions, desk.settings.quality.build())

@@ -22,6 +22,7 @@ from tradegraph_dagster.domain.datasets.schema import SplitPlan
 from tradegraph_dagster.domain.datasets.step import label_sessions, load_dataset
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.step import compute_features
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -63,9 +64,9 @@ def research(options: SyntheticOptions, settings: MarketSettings) -> Workspace:
     ws = Workspace(market, MemoryFrameStore(), FIRST)
     sessions = market.calendar.between(FIRST, LAST)
     bars, actions = SyntheticBars(market, options), SyntheticActions(market, options)
-    expect_all(ingest_instruments(ws, bars, sessions, latest_closed=LAST))
-    expect_all(ingest_bars(ws, bars, sessions, latest_closed=LAST))
-    expect_all(ingest_actions(ws, actions, sessions, latest_known=LAST))
+    expect_all(ingest_instruments(ws, SourcePanel([bars]), sessions, latest_closed=LAST))
+    expect_all(ingest_bars(ws, SourcePanel([bars]), sessions, latest_closed=LAST))
+    expect_all(ingest_actions(ws, SourcePanel([actions]), sessions, latest_known=LAST))
     expect_all(adjust_sessions(ws, sessions))
     expect_all(*find_faults(ws, None, sessions))
     expect_all(validate_sessions(ws, sessions, settings.quality.build()))

@@ -12,7 +12,7 @@ import polars as pl
 from tests.support.make_bars import make_adjusted_bars, weekdays
 from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.domain.core.frames import conform_frame
-from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.schema import Market
 from tradegraph_dagster.domain.quality.schema import GateInput
 
@@ -84,11 +84,13 @@ def gate_input(
     *,
     sessions: Sequence[date] = DAYS,
     instruments: pl.DataFrame | None = None,
+    actions: pl.DataFrame | None = None,
     market: Market | None = None,
 ) -> GateInput:
     return GateInput(
         bars=bars,
         instruments=make_instruments(clean_bars()) if instruments is None else instruments,
+        actions=CORPORATE_ACTIONS.empty() if actions is None else actions,
         sessions=tuple(sessions),
         market=market or PlainMarket(),
     )

@@ -27,8 +27,8 @@ def small_settings(folder: Path, **options: Any) -> Settings:
     base = load_settings("demo", {"data_dir": str(folder)}).model_dump(mode="python")
     cn = base["markets"]["cn"]
     cn["history_first"], cn["history_last"] = FIRST, LAST
-    cn["source"]["options"] = {
-        **cn["source"]["options"],
+    cn["sources"][0]["options"] = {
+        **cn["sources"][0]["options"],
         "names": NAMES,
         "first": FIRST,
         "last": LAST,

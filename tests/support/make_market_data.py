@@ -13,7 +13,7 @@ from tests.support.make_bars import known_after
 from tests.support.plain_market import PlainMarket
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
 from tradegraph_dagster.domain.core.errors import UnknownSymbol
-from tradegraph_dagster.domain.core.frames import INSTANT, conform_frame
+from tradegraph_dagster.domain.core.frames import INSTANT, conform_frame, only_symbols
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -45,8 +45,8 @@ class RecordingSource:
     def instruments(self, sessions: Sequence[date]) -> pl.DataFrame:
         return self._answer(self.instrument_rows, sessions)
 
-    def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
-        return self._answer(self.bar_rows, sessions)
+    def bars(self, sessions: Sequence[date], symbols: Sequence[str] | None = None) -> pl.DataFrame:
+        return only_symbols(self._answer(self.bar_rows, sessions), symbols)
 
     def corporate_actions(self, sessions: Sequence[date]) -> pl.DataFrame:
         return self._answer(self.event_rows, sessions)

@@ -22,7 +22,7 @@ def corporate_action_assets(graph: MarketGraph) -> list[Any]:
         from tradegraph_dagster.domain.corporate_actions.step import ingest_actions
 
         return ingest_actions(
-            desk.workspace, desk.action_source, sessions, latest_known=desk.latest_known()
+            desk.workspace, desk.action_sources, sessions, latest_known=desk.latest_known()
         )
 
     @session_asset(

@@ -19,7 +19,7 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
         from tradegraph_dagster.domain.market_data.step import ingest_instruments
 
         return ingest_instruments(
-            desk.workspace, desk.bar_source, sessions, latest_closed=desk.latest_closed()
+            desk.workspace, desk.bar_sources, sessions, latest_closed=desk.latest_closed()
         )
 
     @session_asset(
@@ -30,7 +30,7 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
         from tradegraph_dagster.domain.market_data.step import ingest_bars
 
         return ingest_bars(
-            desk.workspace, desk.bar_source, sessions, latest_closed=desk.latest_closed()
+            desk.workspace, desk.bar_sources, sessions, latest_closed=desk.latest_closed()
         )
 
     return [instruments, raw_bars]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tradegraph_dagster.cli.verify import chain_row
-from tradegraph_dagster.domain.core.errors import ConfigError, TradeGraphError
+from tradegraph_dagster.domain.core.errors import TradeGraphError
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
 
@@ -77,19 +77,13 @@ def _calendar(desk: MarketDesk) -> str:
 
 
 def _source(desk: MarketDesk) -> str:
-    return desk.bar_source.name
+    return ", ".join(source.name for source in desk.bar_sources.sources)
 
 
 def _actions(desk: MarketDesk) -> str:
     """Without events no session can be adjusted: ask for those of the first one."""
     first = desk.settings.history_first
-    try:
-        source = desk.action_source
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"source {desk.settings.source.kind} cannot serve corporate actions: "
-            f"{error}; install what is missing, or name another source"
-        ) from error
+    source = desk.action_sources.sources[0]
     source.corporate_actions([first])
     return f"{source.name} answers for {first}"
 

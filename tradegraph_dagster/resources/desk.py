@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.adapters.system.clock import SystemClock
 from tradegraph_dagster.domain.audit.ports import AuditLog
 from tradegraph_dagster.domain.core.clock import Clock
-from tradegraph_dagster.domain.core.errors import TradingHalted
+from tradegraph_dagster.domain.core.errors import ConfigError, TradingHalted
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.features.schema import FeatureSet
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.ports import BarSource
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -53,14 +55,14 @@ class MarketDesk:
         return Workspace(self.market, store, self.settings.history_first)
 
     @cached_property
-    def bar_source(self) -> BarSource:
+    def bar_sources(self) -> SourcePanel[BarSource]:
         """Where bars and instruments come from."""
-        return self._open_source("bars")  # type: ignore[no-any-return]
+        return SourcePanel(self._open_sources("bars"))
 
     @cached_property
-    def action_source(self) -> ActionSource:
+    def action_sources(self) -> SourcePanel[ActionSource]:
         """Where corporate actions come from."""
-        return self._open_source("actions")  # type: ignore[no-any-return]
+        return SourcePanel(self._open_sources("actions"))
 
     @cached_property
     def contract(self) -> TableContract:
@@ -207,10 +209,23 @@ class MarketDesk:
         calendar.require_runway(newest)
         return newest
 
-    def _open_source(self, port: str) -> Any:
-        source = self.settings.source
-        module = importlib.import_module(f"tradegraph_dagster.adapters.{source.kind}.{port}")
-        return module.SOURCE(self.market, source.parsed_options)
+    def _open_sources(self, port: str) -> list[Any]:
+        """The configured sources that have a module for a port; the others do not serve it."""
+        modules = {
+            source.kind: f"tradegraph_dagster.adapters.{source.kind}.{port}"
+            for source in self.settings.sources
+        }
+        opened = [
+            importlib.import_module(modules[source.kind]).SOURCE(self.market, source.parsed_options)
+            for source in self.settings.sources
+            if find_spec(modules[source.kind]) is not None
+        ]
+        if not opened:
+            raise ConfigError(
+                f"markets.{self.name}.sources: found {', '.join(modules)}, none of which serves "
+                f"{port}; add one that does"
+            )
+        return opened
 
 
 class Desks(Mapping[str, MarketDesk]):

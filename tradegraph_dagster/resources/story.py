@@ -61,8 +61,8 @@ def write_report(desks: Desks) -> ReportOutcome:
 
 def desk_to_story(desk: MarketDesk) -> MarketStory:
     """A market's settled tables, and the IC of what was forecast."""
-    source = desk.settings.source
-    planted = getattr(source.parsed_options, "rank_ic", None)
+    sources = [source.parsed_options for source in desk.settings.sources]
+    planted = next((getattr(one, "rank_ic", None) for one in sources), None)
     newest = max(desk.workspace.store.partitions(VALIDATED_BARS.name), default=None)
     champion = champion_as_of(desk.workspace, newest) if newest else None
     return MarketStory(
@@ -80,9 +80,9 @@ def desk_to_story(desk: MarketDesk) -> MarketStory:
         coverage=_coverage(desk),
         drift=_newest(desk, DRIFT_REPORT),
         planted_rank_ic=planted,
-        is_synthetic=source.kind == "synthetic",
+        is_synthetic=any(source.kind == "synthetic" for source in desk.settings.sources),
         facts={
-            "source": source.kind,
+            "source": ", ".join(source.kind for source in desk.settings.sources),
             "champion": champion or "none",
             "feature set": desk.feature_set.version,
             "lake": _shown(desk.deployment.lake_dir / desk.name),

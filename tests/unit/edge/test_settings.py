@@ -24,7 +24,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         *path, last = dotted.split(".")
         section = content
         for part in path:
-            section = section.setdefault(part, {})
+            section = (
+                section[int(part)] if isinstance(section, list) else section.setdefault(part, {})
+            )
         section[last] = value
         file = tmp_path / "changed.yaml"
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -53,9 +55,9 @@ def test_every_shipped_environment_loads(environment: str) -> None:
         ("markets.cn.halt.max_drawdown_frac", -0.1, "max_drawdown_frac: found -0.1"),
         ("markets.cn.training.seed", "7", "seed: Input should be a valid integer"),
         ("markets.cn.history_first", "soon", "history_first: Input should be a valid date"),
-        ("markets.cn.source.kind", "telepathy", "kind: found 'telepathy', allowed:"),
-        ("markets.cn.source.options.names", "many", "names"),
-        ("markets.cn.source.options.colour", 1, "colour"),
+        ("markets.cn.sources.0.kind", "telepathy", "kind: found 'telepathy', allowed:"),
+        ("markets.cn.sources.0.options.names", "many", "names"),
+        ("markets.cn.sources.0.options.colour", 1, "colour"),
         ("markets.cn.risk.max_position.max_position_frac", -0.05, "max_position_frac"),
         ("markets.cn.risk.max_luck", {}, "max_luck"),
         ("markets.cn.features", "alpha9000", "alpha9000"),

@@ -22,7 +22,7 @@ from tradegraph_dagster.domain.core.errors import (
     SourceSuspect,
     SourceUnavailable,
 )
-from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, FrameSchema
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, FrameSchema, only_symbols
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 
@@ -65,13 +65,14 @@ class FilesBars:
         )
         return _shape(named, INSTRUMENTS)
 
-    def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
+    def bars(self, sessions: Sequence[date], symbols: Sequence[str] | None = None) -> pl.DataFrame:
         """Bars of each session. Raises as `instruments` does."""
         rows = self._rows(sessions)
         asked = rows.filter(pl.col("session").is_in(list(sessions)))
         if self._folder.mapping.bars.missing_rows == "suspended":
             asked = pl.concat([asked, _suspended_bars(rows, self._spans(rows), sessions)])
-        return _shape(asked.with_columns(source=pl.lit(self.name)), RAW_BARS)
+        named = only_symbols(asked, symbols).with_columns(source=pl.lit(self.name))
+        return _shape(named, RAW_BARS)
 
     def _rows(self, sessions: Sequence[date]) -> pl.DataFrame:
         """Every row of the files, once they are found fit to answer for the sessions."""

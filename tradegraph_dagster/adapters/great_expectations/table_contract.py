@@ -16,10 +16,11 @@ from typing import Any
 import polars as pl
 
 from tradegraph_dagster.domain.core.errors import InvariantBroken, SchemaError
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.quality.rows import shown, to_findings
-from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, WHOLE_SESSION, Severity
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS
 
 PREFIX = "contract:"
 # Above every price ever quoted, adjusted ones included; a wrong unit goes beyond it.

@@ -9,7 +9,7 @@ import polars as pl
 
 from tradegraph_dagster.adapters.memory.options import MemoryOptions
 from tradegraph_dagster.domain.core.errors import SourceRefused
-from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame
+from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame, only_symbols
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 
@@ -37,9 +37,9 @@ class MemoryBars:
         """Rows of these sessions. Raises SourceRefused for a session without rows."""
         return self._select(self._instruments, INSTRUMENTS, sessions)
 
-    def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
+    def bars(self, sessions: Sequence[date], symbols: Sequence[str] | None = None) -> pl.DataFrame:
         """Rows of these sessions. Raises SourceRefused for a session without rows."""
-        return self._select(self._bars, RAW_BARS, sessions)
+        return only_symbols(self._select(self._bars, RAW_BARS, sessions), symbols)
 
     def _select(
         self, frame: pl.DataFrame, schema: FrameSchema, sessions: Sequence[date]

@@ -9,7 +9,7 @@ import polars as pl
 
 from tradegraph_dagster.adapters.sample.options import SampleOptions
 from tradegraph_dagster.adapters.sample.table import NAME, read_table, require_covered
-from tradegraph_dagster.domain.core.frames import INSTANT, conform_frame
+from tradegraph_dagster.domain.core.frames import INSTANT, conform_frame, only_symbols
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 
@@ -42,10 +42,10 @@ class SampleBars:
         )
         return conform_frame(rows.filter(pl.col("session").is_in(list(sessions))), INSTRUMENTS)
 
-    def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
+    def bars(self, sessions: Sequence[date], symbols: Sequence[str] | None = None) -> pl.DataFrame:
         """Every bar of these sessions. Raises SourceRefused outside the data."""
         require_covered(self._market.calendar, sessions)
-        rows = read_table().filter(pl.col("session").is_in(list(sessions)))
+        rows = only_symbols(read_table(), symbols).filter(pl.col("session").is_in(list(sessions)))
         typical = (pl.col("open") + pl.col("high") + pl.col("low") + pl.col("close")) / 4
         return conform_frame(
             rows.join(self._shown_at(sessions), on="session").with_columns(

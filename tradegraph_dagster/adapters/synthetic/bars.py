@@ -10,6 +10,7 @@ import polars as pl
 from tradegraph_dagster.adapters.synthetic.faults import plant_faults
 from tradegraph_dagster.adapters.synthetic.history import NAME, make_history, require_covered
 from tradegraph_dagster.adapters.synthetic.options import SyntheticOptions
+from tradegraph_dagster.domain.core.frames import only_symbols
 from tradegraph_dagster.domain.markets.schema import Market
 
 
@@ -28,11 +29,12 @@ class SyntheticBars:
         rows = make_history(self._market, self._options).instruments
         return rows.filter(pl.col("session").is_in(asked))
 
-    def bars(self, sessions: Sequence[date]) -> pl.DataFrame:
+    def bars(self, sessions: Sequence[date], symbols: Sequence[str] | None = None) -> pl.DataFrame:
         """A bar of every listed name. Raises SourceRefused outside the history."""
         asked = require_covered(self._market, self._options, sessions)
         rows = make_history(self._market, self._options).bars
-        return plant_faults(rows.filter(pl.col("session").is_in(asked)), self._options.faults)
+        spoiled = plant_faults(rows.filter(pl.col("session").is_in(asked)), self._options.faults)
+        return only_symbols(spoiled, symbols)
 
 
 SOURCE = SyntheticBars

@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -104,6 +104,11 @@ def conform_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise SchemaError(f"cannot cast to the schema: {error}", table=schema.name) from error
     return check_frame(cast.sort(schema.key), schema)
+
+
+def only_symbols(frame: pl.DataFrame, symbols: Sequence[str] | None) -> pl.DataFrame:
+    """The rows of some symbols; None keeps all."""
+    return frame if symbols is None else frame.filter(pl.col("symbol").is_in(list(symbols)))
 
 
 def _describe_mismatch(frame: pl.DataFrame, schema: FrameSchema) -> str:

@@ -11,7 +11,8 @@ ADJUSTED = "quote currency a share of the first session's share count"
 
 CORPORATE_ACTIONS = FrameSchema(
     name="corporate_actions",
-    doc="Events whose ex-date is the session; several on one day are one row.",
+    doc="Events whose ex-date is the session; several on one day are one row, one row a version.",
+    key=("session", "symbol", "known_at"),
     columns={
         "session": Column(pl.Date, "ex-date"),
         "symbol": Column(pl.String, "exchange code"),

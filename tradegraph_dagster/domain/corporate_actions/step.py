@@ -28,13 +28,18 @@ from tradegraph_dagster.domain.corporate_actions.adjust import bars_to_adjusted_
 from tradegraph_dagster.domain.corporate_actions.events import impossible_events, keep_first_seen
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
-from tradegraph_dagster.domain.market_data.normalise import rows_to_answer, split_known
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
+from tradegraph_dagster.domain.market_data.normalise import (
+    Answer,
+    rows_to_answer,
+    split_known,
+)
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 
 
 def ingest_actions(
-    ws: Workspace, source: ActionSource, sessions: Sequence[date], *, latest_known: date
+    ws: Workspace, panel: SourcePanel[ActionSource], sessions: Sequence[date], *, latest_known: date
 ) -> StepReport:
     """Write the events of each session; a session without any is written empty.
 
@@ -43,7 +48,7 @@ def ingest_actions(
 
     Args:
         ws: Where they are written.
-        source: Whom to ask.
+        panel: Whom to ask.
         sessions: Ex-dates wanted.
         latest_known: The session after the newest closed one: its events are known before its
             open. Later sessions are withheld with MissingSession and never asked for.
@@ -60,15 +65,19 @@ def ingest_actions(
     asked, refused = split_known(ws.calendar, sessions, latest_known, table=CORPORATE_ACTIONS.name)
     if not asked:
         return StepReport((), refused)
-    answer = rows_to_answer(
-        source.corporate_actions(asked),
-        CORPORATE_ACTIONS,
-        asked,
-        market=ws.market,
-        source=source.name,
-        may_be_empty=True,
-    )
-    answer = answer.without(impossible_events(answer.rows, source.name))
+
+    def ask(source: ActionSource, days: Sequence[date]) -> Answer:
+        answer = rows_to_answer(
+            source.corporate_actions(days),
+            CORPORATE_ACTIONS,
+            days,
+            market=ws.market,
+            source=source.name,
+            may_be_empty=True,
+        )
+        return answer.without(impossible_events(answer.rows, source.name))
+
+    answer = panel.gather(asked, ask)
     present = ws.store.partitions(CORPORATE_ACTIONS.name)
     stored = ws.store.read(CORPORATE_ACTIONS, [day for day in answer.accepted if day in present])
     events = keep_first_seen(answer.rows, stored)

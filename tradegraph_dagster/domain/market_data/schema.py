@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import findings_schema
 from tradegraph_dagster.domain.core.frames import INSTANT, Column, FrameSchema
 
 PRICE = "quote currency a share"
@@ -37,5 +38,23 @@ RAW_BARS = FrameSchema(
         "is_suspended": Column(pl.Boolean, "no trading on the session"),
         "source": Column(pl.String, "which source said so"),
         "known_at": Column(INSTANT, "when the source showed this version"),
+    },
+)
+
+VENDOR_FINDINGS = findings_schema(
+    "vendor_findings",
+    "What was wrong with the vendors' answers: repeated rows, wrong days, late, in disagreement.",
+)
+
+INDEX_MEMBERS = FrameSchema(
+    name="index_members",
+    doc="Members of an index on a session, as known then.",
+    key=("session", "index_code", "symbol"),
+    columns={
+        "session": Column(pl.Date, "trading date"),
+        "index_code": Column(pl.String, "the index provider's code, such as 000300"),
+        "symbol": Column(pl.String, "exchange code"),
+        "source": Column(pl.String, "which source said so"),
+        "known_at": Column(INSTANT, "when the source showed it"),
     },
 )

@@ -8,12 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.errors import SourceSuspect, TradeGraphError
 from tradegraph_dagster.domain.core.frame_store import StepReport, write_sessions
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.normalise import Answer, rows_to_answer, split_known
 from tradegraph_dagster.domain.market_data.ports import BarSource
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
@@ -23,13 +25,13 @@ from tradegraph_dagster.domain.markets.workspace import Workspace
 
 
 def ingest_instruments(
-    ws: Workspace, source: BarSource, sessions: Sequence[date], *, latest_closed: date
+    ws: Workspace, panel: SourcePanel[BarSource], sessions: Sequence[date], *, latest_closed: date
 ) -> StepReport:
     """Write the instruments of each session.
 
     Args:
         ws: Where they are written.
-        source: Whom to ask.
+        panel: Whom to ask.
         sessions: Sessions wanted.
         latest_closed: Newest session that has closed; later ones are withheld with MissingSession
             and never asked for.
@@ -46,16 +48,19 @@ def ingest_instruments(
     asked, refused = split_known(ws.calendar, sessions, latest_closed, table=INSTRUMENTS.name)
     if not asked:
         return StepReport((), refused)
-    answer = rows_to_answer(
-        source.instruments(asked), INSTRUMENTS, asked, market=ws.market, source=source.name
-    )
-    answer = answer.without(_wrong_boards(answer, ws.market, source.name))
+
+    def ask(source: BarSource, days: Sequence[date]) -> Answer:
+        rows = source.instruments(days)
+        answer = rows_to_answer(rows, INSTRUMENTS, days, market=ws.market, source=source.name)
+        return answer.without(_wrong_boards(answer, ws.market, source.name))
+
+    answer = panel.gather(asked, ask)
     written = write_sessions(ws.store, INSTRUMENTS, answer.rows, answer.accepted, _instrument_facts)
     return StepReport(written, {**refused, **answer.withheld})
 
 
 def ingest_bars(
-    ws: Workspace, source: BarSource, sessions: Sequence[date], *, latest_closed: date
+    ws: Workspace, panel: SourcePanel[BarSource], sessions: Sequence[date], *, latest_closed: date
 ) -> StepReport:
     """Write the raw bars of each session, beside the versions that are stored already.
 
@@ -63,7 +68,7 @@ def ingest_bars(
 
     Args:
         ws: Where they are written, and where stored versions are read.
-        source: Whom to ask.
+        panel: Whom to ask.
         sessions: Sessions wanted.
         latest_closed: Newest session that has closed; later ones are withheld with MissingSession
             and never asked for.
@@ -80,14 +85,18 @@ def ingest_bars(
     asked, refused = split_known(ws.calendar, sessions, latest_closed, table=RAW_BARS.name)
     if not asked:
         return StepReport((), refused)
-    answer = rows_to_answer(
-        source.bars(asked), RAW_BARS, asked, market=ws.market, source=source.name
-    )
     present = ws.store.partitions(RAW_BARS.name)
-    stored = ws.store.read(RAW_BARS, [day for day in answer.accepted if day in present])
-    merge = merge_versions(stored, answer.rows)
-    answer = answer.without(_outdated_sessions(merge.outdated, source.name))
-    written = write_sessions(ws.store, RAW_BARS, merge.bars, answer.accepted, _bar_facts)
+
+    def ask(source: BarSource, days: Sequence[date]) -> Answer:
+        rows = source.bars(days)
+        answer = rows_to_answer(rows, RAW_BARS, days, market=ws.market, source=source.name)
+        stored = ws.store.read(RAW_BARS, [day for day in answer.accepted if day in present])
+        merge = merge_versions(stored, answer.rows)
+        merged = replace(answer, rows=merge.bars)
+        return merged.without(_outdated_sessions(merge.outdated, source.name))
+
+    answer = panel.gather(asked, ask)
+    written = write_sessions(ws.store, RAW_BARS, answer.rows, answer.accepted, _bar_facts)
     return StepReport(written, {**refused, **answer.withheld})
 
 

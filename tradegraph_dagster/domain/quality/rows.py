@@ -7,9 +7,10 @@ from datetime import date
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
-from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, GateInput, Severity
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, GateInput
 
 # Wider than the noise of a price kept in 32 bits, narrower than a tick of any price below 10,000.
 PRICE_NOISE_FRAC = 1e-6

@@ -5,38 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import Severity, findings_schema
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 
-WHOLE_SESSION = "*"
-
-
-class Severity(StrEnum):
-    """What a finding does: nothing, takes the row out, or withholds the session."""
-
-    WARN = "warn"
-    QUARANTINE = "quarantine"
-    BLOCK = "block"
-
-
-BAR_FINDINGS = FrameSchema(
-    name="bar_findings",
-    doc="What the gates found.",
-    key=("session", "symbol", "gate"),
-    columns={
-        "session": Column(pl.Date, "trading date"),
-        "symbol": Column(pl.String, "exchange code, or * for the whole session"),
-        "gate": Column(pl.String, "name of the gate"),
-        "severity": Column(pl.String, "warn, quarantine or block"),
-        "expected": Column(pl.String, "what the gate expects"),
-        "found": Column(pl.String, "what it found"),
-    },
-)
+BAR_FINDINGS = findings_schema("bar_findings", "What the gates found.")
 
 QUARANTINED_BARS = FrameSchema(
     name="quarantined_bars",
@@ -58,12 +35,14 @@ class GateInput:
     Attributes:
         bars: ADJUSTED_BARS rows of `sessions` and of the `lookback` sessions before.
         instruments: INSTRUMENTS rows of `sessions`.
+        actions: CORPORATE_ACTIONS rows, newest versions, of the same sessions as `bars`.
         sessions: Sessions to judge; findings name only these.
         market: Rules, for limits and the calendar.
     """
 
     bars: pl.DataFrame
     instruments: pl.DataFrame
+    actions: pl.DataFrame
     sessions: tuple[date, ...]
     market: Market
 

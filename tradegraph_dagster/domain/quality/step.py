@@ -15,6 +15,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.catalogue import entry_names, load_entry
 from tradegraph_dagster.domain.core.errors import QualityBlocked, TradeGraphError
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION
 from tradegraph_dagster.domain.core.frame_store import (
     StepReport,
     Written,
@@ -22,7 +23,7 @@ from tradegraph_dagster.domain.core.frame_store import (
     write_sessions,
 )
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
-from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality import gates as gate_catalogue
@@ -31,7 +32,6 @@ from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     QUARANTINED_BARS,
     VALIDATED_BARS,
-    WHOLE_SESSION,
     Gate,
     GateInput,
 )
@@ -140,6 +140,7 @@ def _read_input(ws: Workspace, ready: Sequence[date], reach: int) -> GateInput:
     return GateInput(
         bars=ws.store.read(ADJUSTED_BARS, needed),
         instruments=ws.store.read(INSTRUMENTS, sorted(ready)),
+        actions=ws.store.read(CORPORATE_ACTIONS, needed),
         sessions=tuple(ready),
         market=ws.market,
     )

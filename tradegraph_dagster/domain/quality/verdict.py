@@ -15,14 +15,9 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
-from tradegraph_dagster.domain.quality.schema import (
-    BAR_FINDINGS,
-    WHOLE_SESSION,
-    Gate,
-    GateInput,
-    Severity,
-)
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 QUARANTINED_SHARE = "quarantined_share"
 

@@ -22,6 +22,7 @@ from tradegraph_dagster.domain.core.frame_store import StepReport
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
 from tradegraph_dagster.domain.markets.catalogue import load_market
@@ -69,9 +70,9 @@ def ingest(options: FilesOptions) -> tuple[Workspace, StepReport]:
     """Every session, as far as adjusted bars."""
     ws = Workspace(CN, MemoryFrameStore(), DAYS[0])
     source = FilesBars(CN, options)
-    ingest_instruments(ws, source, DAYS, latest_closed=DAYS[-1])
-    ingest_bars(ws, source, DAYS, latest_closed=DAYS[-1])
-    ingest_actions(ws, FilesActions(CN, options), DAYS, latest_known=DAYS[-1])
+    ingest_instruments(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
+    ingest_bars(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
+    ingest_actions(ws, SourcePanel([FilesActions(CN, options)]), DAYS, latest_known=DAYS[-1])
     return ws, adjust_sessions(ws, DAYS)
 
 

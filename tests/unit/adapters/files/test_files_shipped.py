@@ -60,8 +60,8 @@ def options(shared_data: Path, raw: pl.DataFrame, tmp_path: Path) -> FilesOption
 @pytest.mark.parametrize("environment", ["paper", "live"])
 def test_every_files_source_that_is_shipped_names_events_and_delistings(environment: str) -> None:
     for market in load_settings(environment).markets.values():
-        if market.source.kind == "files":
-            mapping = read_mapping(PROJECT_ROOT / market.source.parsed_options.mapping)
+        for source in (one for one in market.sources if one.kind == "files"):
+            mapping = read_mapping(PROJECT_ROOT / source.parsed_options.mapping)
             assert mapping.actions is not None
             assert mapping.listings is not None
             assert "delisted_on" in mapping.listings.columns

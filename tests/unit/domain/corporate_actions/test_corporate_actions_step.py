@@ -21,6 +21,7 @@ from tradegraph_dagster.domain.core.errors import MissingSession, SourceSuspect,
 from tradegraph_dagster.domain.core.frame_store import write_sessions
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
@@ -49,7 +50,9 @@ def fingerprints(ws: Workspace) -> list[str]:
 
 
 def ingest(ws: Workspace, events: pl.DataFrame, latest: date = DAYS[-1]):
-    return ingest_actions(ws, RecordingSource(event_rows=events), DAYS, latest_known=latest)
+    return ingest_actions(
+        ws, SourcePanel([RecordingSource(event_rows=events)]), DAYS, latest_known=latest
+    )
 
 
 def test_a_session_without_events_is_an_empty_partition() -> None:
@@ -62,7 +65,9 @@ def test_a_session_without_events_is_an_empty_partition() -> None:
 
 def test_events_of_a_session_that_is_too_far_ahead_are_not_asked_for() -> None:
     source = RecordingSource(event_rows=EVENTS)
-    report = ingest_actions(make_workspace(DAYS[0]), source, DAYS, latest_known=DAYS[3])
+    report = ingest_actions(
+        make_workspace(DAYS[0]), SourcePanel([source]), DAYS, latest_known=DAYS[3]
+    )
     assert source.asked == list(DAYS[:4])
     assert list(report.withheld) == list(DAYS[4:])
     assert isinstance(report.withheld[DAYS[4]], MissingSession)

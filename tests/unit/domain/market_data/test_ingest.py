@@ -20,6 +20,7 @@ from tradegraph_dagster.domain.core.errors import (
     SourceSuspect,
     UnknownSymbol,
 )
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -36,8 +37,8 @@ def ws() -> Workspace:
 
 def test_every_session_becomes_a_partition(ws: Workspace) -> None:
     source = RecordingSource(make_instruments_of(BARS), BARS)
-    bars = ingest_bars(ws, source, DAYS, latest_closed=DAYS[-1])
-    instruments = ingest_instruments(ws, source, DAYS, latest_closed=DAYS[-1])
+    bars = ingest_bars(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
+    instruments = ingest_instruments(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
     assert [part.partition for part in bars.written] == list(DAYS)
     assert [part.partition for part in instruments.written] == list(DAYS)
     assert not bars.withheld
@@ -48,7 +49,7 @@ def test_every_session_becomes_a_partition(ws: Workspace) -> None:
 
 def test_a_session_that_has_not_closed_is_never_asked_for(ws: Workspace) -> None:
     source = RecordingSource(bar_rows=BARS)
-    report = ingest_bars(ws, source, DAYS, latest_closed=DAYS[2])
+    report = ingest_bars(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[2])
     assert source.asked == list(DAYS[:3])
     assert list(report.withheld) == list(DAYS[3:])
     assert isinstance(report.withheld[DAYS[3]], MissingSession)
@@ -59,7 +60,7 @@ def test_a_session_that_has_not_closed_is_never_asked_for(ws: Workspace) -> None
 def test_a_closed_day_is_never_asked_for(ws: Workspace) -> None:
     source = RecordingSource(bar_rows=BARS)
     saturday = DAYS[-1] + timedelta(days=1)
-    report = ingest_bars(ws, source, [saturday], latest_closed=saturday)
+    report = ingest_bars(ws, SourcePanel([source]), [saturday], latest_closed=saturday)
     assert source.asked == []
     assert isinstance(report.withheld[saturday], MissingSession)
 
@@ -73,7 +74,7 @@ def test_a_session_without_rows_is_suspect_and_the_others_are_written(
         bar_rows=BARS.filter(~pl.col("session").is_in(list(missing))),
     )
     for ingest in (ingest_bars, ingest_instruments):
-        report = ingest(ws, source, DAYS, latest_closed=DAYS[-1])
+        report = ingest(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
         assert sorted(report.withheld) == list(missing)
         assert all(isinstance(error, SourceSuspect) for error in report.withheld.values())
         assert {part.partition for part in report.written} == set(DAYS) - set(missing)
@@ -84,7 +85,7 @@ def test_an_unknown_symbol_withholds_its_session_only(ws: Workspace) -> None:
     rows = pl.concat([BARS, stranger]).sort(RAW_BARS.key)
     source = RecordingSource(make_instruments_of(rows), rows)
     for ingest in (ingest_bars, ingest_instruments):
-        report = ingest(ws, source, DAYS, latest_closed=DAYS[-1])
+        report = ingest(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
         assert list(report.withheld) == [DAYS[1]]
         error = report.withheld[DAYS[1]]
         assert isinstance(error, UnknownSymbol)
@@ -95,7 +96,7 @@ def test_an_unknown_symbol_withholds_its_session_only(ws: Workspace) -> None:
 def test_a_board_the_market_does_not_give_is_suspect(ws: Workspace) -> None:
     wrong = pl.when(ONE_BAR).then(pl.lit("star")).otherwise("board")
     source = RecordingSource(make_instruments_of(BARS).with_columns(board=wrong))
-    report = ingest_instruments(ws, source, DAYS, latest_closed=DAYS[-1])
+    report = ingest_instruments(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
     assert list(report.withheld) == [DAYS[1]]
     assert "expected board main, found star" in str(report.withheld[DAYS[1]])
 
@@ -110,7 +111,7 @@ def test_a_board_the_market_does_not_give_is_suspect(ws: Workspace) -> None:
 )
 def test_other_columns_are_refused_by_name(ws: Workspace, bad: pl.DataFrame, named: str) -> None:
     with pytest.raises(SchemaError, match=named) as caught:
-        ingest_bars(ws, RecordingSource(bar_rows=bad), DAYS, latest_closed=DAYS[-1])
+        ingest_bars(ws, SourcePanel([RecordingSource(bar_rows=bad)]), DAYS, latest_closed=DAYS[-1])
     assert "recorded" in str(caught.value)
     assert caught.value.session == DAYS[0]
     assert ws.store.partitions(RAW_BARS.name) == frozenset()
@@ -127,7 +128,9 @@ def test_other_columns_are_refused_by_name(ws: Workspace, bad: pl.DataFrame, nam
 def test_a_repeated_or_incomplete_row_withholds_its_session_only(
     ws: Workspace, bad: pl.DataFrame
 ) -> None:
-    report = ingest_bars(ws, RecordingSource(bar_rows=bad), DAYS, latest_closed=DAYS[-1])
+    report = ingest_bars(
+        ws, SourcePanel([RecordingSource(bar_rows=bad)]), DAYS, latest_closed=DAYS[-1]
+    )
     assert list(report.withheld) == [DAYS[1]]
     assert isinstance(report.withheld[DAYS[1]], SchemaError)
     assert len(report.written) == 4
@@ -137,25 +140,31 @@ def test_rows_of_a_session_nobody_asked_for_are_suspect(ws: Workspace) -> None:
     source = RecordingSource()
     source.bars = lambda sessions: BARS  # type: ignore[method-assign]
     with pytest.raises(SourceSuspect, match="also answered"):
-        ingest_bars(ws, source, DAYS[:2], latest_closed=DAYS[-1])
+        ingest_bars(ws, SourcePanel([source]), DAYS[:2], latest_closed=DAYS[-1])
 
 
 def test_a_rerun_changes_no_fingerprint(ws: Workspace) -> None:
-    first = ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    first = ingest_bars(
+        ws, SourcePanel([RecordingSource(bar_rows=BARS)]), DAYS, latest_closed=DAYS[-1]
+    )
     later = make_raw_bars(DAYS, known_after_hours=30)
-    again = ingest_bars(ws, RecordingSource(bar_rows=later), DAYS, latest_closed=DAYS[-1])
+    again = ingest_bars(
+        ws, SourcePanel([RecordingSource(bar_rows=later)]), DAYS, latest_closed=DAYS[-1]
+    )
     assert [part.fingerprint for part in first.written] == [
         part.fingerprint for part in again.written
     ]
 
 
 def test_a_correction_is_a_new_version_beside_the_old(ws: Workspace) -> None:
-    ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    ingest_bars(ws, SourcePanel([RecordingSource(bar_rows=BARS)]), DAYS, latest_closed=DAYS[-1])
     better = BARS.with_columns(
         close=pl.when(ONE_BAR).then(pl.col("close") + 0.01).otherwise("close"),
         known_at=pl.col("known_at") + timedelta(hours=1),
     )
-    report = ingest_bars(ws, RecordingSource(bar_rows=better), DAYS, latest_closed=DAYS[-1])
+    report = ingest_bars(
+        ws, SourcePanel([RecordingSource(bar_rows=better)]), DAYS, latest_closed=DAYS[-1]
+    )
     assert [part.facts["corrections"] for part in report.written] == [0, 1, 0, 0, 0]
     stored = ws.store.read(RAW_BARS, DAYS)
     assert stored.height == BARS.height + 1
@@ -166,9 +175,11 @@ def test_a_correction_is_a_new_version_beside_the_old(ws: Workspace) -> None:
 
 
 def test_a_change_that_does_not_claim_to_be_newer_is_suspect(ws: Workspace) -> None:
-    ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    ingest_bars(ws, SourcePanel([RecordingSource(bar_rows=BARS)]), DAYS, latest_closed=DAYS[-1])
     changed = BARS.with_columns(close=pl.when(ONE_BAR).then(99.0).otherwise("close"))
-    report = ingest_bars(ws, RecordingSource(bar_rows=changed), DAYS, latest_closed=DAYS[-1])
+    report = ingest_bars(
+        ws, SourcePanel([RecordingSource(bar_rows=changed)]), DAYS, latest_closed=DAYS[-1]
+    )
     assert list(report.withheld) == [DAYS[1]]
     assert isinstance(report.withheld[DAYS[1]], SourceSuspect)
     assert report.withheld[DAYS[1]].symbol == "000001.SZ"
@@ -176,14 +187,14 @@ def test_a_change_that_does_not_claim_to_be_newer_is_suspect(ws: Workspace) -> N
 
 
 def test_a_bar_that_vanishes_from_the_answer_stays_stored(ws: Workspace) -> None:
-    ingest_bars(ws, RecordingSource(bar_rows=BARS), DAYS, latest_closed=DAYS[-1])
+    ingest_bars(ws, SourcePanel([RecordingSource(bar_rows=BARS)]), DAYS, latest_closed=DAYS[-1])
     shorter = RecordingSource(bar_rows=BARS.filter(~ONE_BAR))
-    ingest_bars(ws, shorter, DAYS, latest_closed=DAYS[-1])
+    ingest_bars(ws, SourcePanel([shorter]), DAYS, latest_closed=DAYS[-1])
     assert ws.store.read(RAW_BARS, DAYS).equals(BARS)
 
 
 def test_nothing_asked_is_nothing_done(ws: Workspace) -> None:
     source = RecordingSource()
-    assert ingest_instruments(ws, source, [], latest_closed=DAYS[-1]).written == ()
+    assert ingest_instruments(ws, SourcePanel([source]), [], latest_closed=DAYS[-1]).written == ()
     assert source.asked == []
     assert ws.store.partitions(INSTRUMENTS.name) == frozenset()

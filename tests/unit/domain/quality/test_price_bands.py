@@ -15,7 +15,7 @@ from tests.support.make_bars import make_adjusted_bars, weekdays
 from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.core.money import round_half_up, to_decimal
-from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.catalogue import (
     example_symbols,
     load_market,
@@ -75,7 +75,9 @@ def test_the_gate_equals_the_plain_call_for_every_row(is_st: bool) -> None:
     shift = rng.integers(-2, 3, len(cents))
     moves = np.maximum(cents + rng.choice([-1, 1], len(cents)) * (edge + shift), 1)
     bars = limit_bars((cents / 100).tolist(), (moves / 100).tolist(), is_st=is_st)
-    found = GATE.find(GateInput(bars, make_instruments(bars), DAYS[1:], MARKET))
+    found = GATE.find(
+        GateInput(bars, make_instruments(bars), CORPORATE_ACTIONS.empty(), DAYS[1:], MARKET)
+    )
     by_hand = breaches_by_hand(bars)
     assert set(found["symbol"]) == by_hand
     assert 100 < len(by_hand) < len(cents) - 100
@@ -89,7 +91,9 @@ def test_prices_at_the_limit_pass_and_a_tick_beyond_does_not(
     reference: float, upper: float, lower: float
 ) -> None:
     bars = limit_bars([reference] * 4, [upper, lower, upper + 0.01, lower - 0.01], is_st=False)
-    found = GATE.find(GateInput(bars, make_instruments(bars), DAYS[1:], MARKET))
+    found = GATE.find(
+        GateInput(bars, make_instruments(bars), CORPORATE_ACTIONS.empty(), DAYS[1:], MARKET)
+    )
     assert list(found["symbol"]) == ["S00002", "S00003"]
 
 
@@ -103,16 +107,25 @@ def test_an_ex_right_reference_is_rounded_half_up_without_binary_dust() -> None:
 def test_an_ex_date_leaves_two_cents_for_the_announced_formula() -> None:
     bars = limit_bars([10.0, 10.0], [11.02, 11.03], is_st=False)
     ex_dated = damage(bars, DAYS[1], ["S00000", "S00001"], price_factor=1.1)
-    found = GATE.find(GateInput(ex_dated, make_instruments(bars), DAYS[1:], MARKET))
+    found = GATE.find(
+        GateInput(ex_dated, make_instruments(bars), CORPORATE_ACTIONS.empty(), DAYS[1:], MARKET)
+    )
     assert list(found["symbol"]) == ["S00001"]
-    assert GATE.find(GateInput(bars, make_instruments(bars), DAYS[1:], MARKET)).height == 2
+    assert (
+        GATE.find(
+            GateInput(bars, make_instruments(bars), CORPORATE_ACTIONS.empty(), DAYS[1:], MARKET)
+        ).height
+        == 2
+    )
 
 
 @pytest.mark.parametrize("reference", [None, float("nan"), float("inf"), -1.0, 0.004, 1e30])
 def test_without_a_usable_reference_there_is_no_limit(reference: float | None) -> None:
     bars = damage(limit_bars([10.0], [12.0], is_st=False), DAYS[1], "S00000")
     bars = bars.with_columns(reference_close=pl.lit(reference, pl.Float64))
-    assert GATE.find(GateInput(bars, make_instruments(bars), DAYS[1:], MARKET)).is_empty()
+    assert GATE.find(
+        GateInput(bars, make_instruments(bars), CORPORATE_ACTIONS.empty(), DAYS[1:], MARKET)
+    ).is_empty()
 
 
 @pytest.mark.parametrize("name", market_names())

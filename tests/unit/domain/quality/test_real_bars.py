@@ -10,7 +10,7 @@ import polars as pl
 
 from tests.support.plain_market import make_instruments
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
-from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.quality.schema import GateInput
 from tradegraph_dagster.domain.quality.step import load_gates
@@ -55,7 +55,7 @@ def findings(bars: pl.DataFrame) -> pl.DataFrame:
         .update(listed_on, on=SESSION_SYMBOL)
         .sort(SESSION_SYMBOL)
     )
-    asked = GateInput(bars, instruments, sessions, load_market("cn"))
+    asked = GateInput(bars, instruments, CORPORATE_ACTIONS.empty(), sessions, load_market("cn"))
     return bars_to_findings(asked, load_gates())
 
 

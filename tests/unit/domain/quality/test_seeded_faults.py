@@ -21,7 +21,7 @@ from tests.support.damaged_bars import (
 )
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import PlainMarket, make_instruments
-from tradegraph_dagster.domain.quality.schema import WHOLE_SESSION
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION
 from tradegraph_dagster.domain.quality.step import load_gates
 from tradegraph_dagster.domain.quality.verdict import bars_to_findings
 

@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.damaged_bars import DAYS, SYMBOLS, clean_bars, gate_input
 from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import conform_frame
-from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, Severity
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate
 from tradegraph_dagster.domain.quality.verdict import (
     QUARANTINED_SHARE,
     QualityPolicy,

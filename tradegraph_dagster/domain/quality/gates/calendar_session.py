@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
 from tradegraph_dagster.domain.quality.rows import to_findings
-from tradegraph_dagster.domain.quality.schema import (
-    WHOLE_SESSION,
-    Gate,
-    GateInput,
-    Severity,
-)
+from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "calendar_session"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.quality.rows import (
     judged_bars,
@@ -11,13 +12,7 @@ from tradegraph_dagster.domain.quality.rows import (
     to_findings,
     worded,
 )
-from tradegraph_dagster.domain.quality.schema import (
-    BAR_FINDINGS,
-    WHOLE_SESSION,
-    Gate,
-    GateInput,
-    Severity,
-)
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 NAME = "coverage"
 MAX_MISSING_FRAC = 0.02

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.quality.rows import judged_bars, listed_instruments, to_findings
-from tradegraph_dagster.domain.quality.schema import Gate, GateInput, Severity
+from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "listed_instrument"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.quality.price_bands import add_price_bands
 from tradegraph_dagster.domain.quality.rows import (
     shown,
@@ -12,7 +13,7 @@ from tradegraph_dagster.domain.quality.rows import (
     with_previous,
     worded,
 )
-from tradegraph_dagster.domain.quality.schema import Gate, GateInput, Severity
+from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "price_limits"
 # No limit is narrower, rounding included: 5 % of 0.29 rounds to one cent, which is 3.4 %. Rows that

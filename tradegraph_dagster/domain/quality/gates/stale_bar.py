@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
 from tradegraph_dagster.domain.quality.rows import (
     RAW_VOLUME,
     shown,
@@ -12,13 +13,7 @@ from tradegraph_dagster.domain.quality.rows import (
     with_previous,
     worded,
 )
-from tradegraph_dagster.domain.quality.schema import (
-    BAR_FINDINGS,
-    WHOLE_SESSION,
-    Gate,
-    GateInput,
-    Severity,
-)
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 NAME = "stale_bar"
 MAX_REPEATED_FRAC = 0.20

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.quality.price_bands import add_price_bands
 from tradegraph_dagster.domain.quality.rows import shown, to_findings, traded_bars
-from tradegraph_dagster.domain.quality.schema import Gate, GateInput, Severity
+from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "unexplained_jump"
 MAX_JUMP_FRAC = 0.30
