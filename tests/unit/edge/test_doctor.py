@@ -19,8 +19,8 @@ BAOSTOCK = PROJECT_ROOT / "config" / "mappings" / "baostock.yaml"
 def paper_desk(folder: Path, mapping: Path = BAOSTOCK) -> MarketDesk:
     overrides: dict[str, Any] = {
         "data_dir": str(folder / "data"),
-        "markets.cn.source.options.folder": str(folder / "vendor"),
-        "markets.cn.source.options.mapping": str(mapping),
+        "markets.cn.sources.0.options.folder": str(folder / "vendor"),
+        "markets.cn.sources.0.options.mapping": str(mapping),
     }
     return Desks(load_settings("paper", overrides))["cn"]
 
