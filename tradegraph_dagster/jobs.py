@@ -17,6 +17,7 @@ BARS = (
     "quarantined_bars",
     "validated_bars",
 )
+GATES = ("bar_findings", "quarantined_bars", "validated_bars")
 FEATURES = ("universe", "features")
 LABELS = ("labels",)
 TRAINING = ("candidate_model", "evaluation", "champion")
@@ -27,6 +28,7 @@ AFTER_CLOSE = (*BARS, *FEATURES, *SIGNALS, *SETTLEMENT)
 
 SELECTIONS = {
     "bars": BARS,
+    "gates": GATES,
     "features": FEATURES,
     "labels": LABELS,
     "training": TRAINING,

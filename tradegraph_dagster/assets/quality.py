@@ -31,7 +31,9 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
         """Findings of every gate, and the rows they take out, each with its reason."""
         from tradegraph_dagster.domain.quality.step import find_faults
 
-        return find_faults(desk.workspace, desk.contract, sessions)
+        return find_faults(
+            desk.workspace, desk.contract, sessions, releases=desk.releases.releases(sessions)
+        )
 
     @session_asset(
         graph, stage="quality", deps=graph.same("adjusted_bars", "bar_findings"), is_gate=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tradegraph_dagster.cli import kill_switch, quarantine
+from tradegraph_dagster.cli.desks import open_desks, require_market
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -19,13 +20,12 @@ from tradegraph_dagster.cli.output import (
     print_json,
     print_table,
 )
-from tradegraph_dagster.domain.core.errors import ConfigError, TradingHalted
-from tradegraph_dagster.settings import PROJECT_ROOT, Settings, load_settings, prepare_process
+from tradegraph_dagster.settings import PROJECT_ROOT, load_settings, prepare_process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
-kill_switch = typer.Typer(no_args_is_help=True, help="Stop trading, and allow it again.")
 audit = typer.Typer(no_args_is_help=True, help="The tamper-evident record.")
-app.add_typer(kill_switch, name="kill-switch")
+app.add_typer(kill_switch.app, name="kill-switch")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(audit, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -56,7 +56,7 @@ def status(as_json: Json = False) -> None:
     from tradegraph_dagster.cli.status import market_status
 
     with domain_errors():
-        markets = {name: market_status(desk) for name, desk in _desks().items()}
+        markets = {name: market_status(desk) for name, desk in open_desks().items()}
     if as_json:
         print_json(markets)
     else:
@@ -83,7 +83,7 @@ def run(market: Market, session: Day, as_json: Json = False) -> None:
     from tradegraph_dagster.cli.day import run_day
 
     with domain_errors(), _runner() as runner:
-        _require_market(runner.desks.settings, market)
+        require_market(runner.desks.settings, market)
         done = run_day(runner, market, session.date())
     _finish(f"{market} {session.date()}", done, as_json)
 
@@ -99,7 +99,7 @@ def backfill(
     from tradegraph_dagster.cli.day import backfill_span
 
     with domain_errors(), _runner() as runner:
-        _require_market(runner.desks.settings, market)
+        require_market(runner.desks.settings, market)
         done = backfill_span(runner, market, first.date(), last.date())
     _finish(f"{market} {first.date()} to {last.date()}", done, as_json)
 
@@ -131,65 +131,13 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
         process.wait()
 
 
-@kill_switch.command("status")
-def kill_switch_status(as_json: Json = False) -> None:
-    """Whether trading may go on; exit status 1 while it may not."""
-    with domain_errors():
-        state = {name: desk.books.kill_switch.engaged() for name, desk in _desks().items()}
-    if as_json:
-        print_json(state)
-    else:
-        rows = [
-            {"market": name, "engaged": "no" if reason is None else reason}
-            for name, reason in state.items()
-        ]
-        print_table("Kill switch", rows)
-    raise typer.Exit(1 if any(reason is not None for reason in state.values()) else 0)
-
-
-@kill_switch.command("engage")
-def kill_switch_engage(
-    reason: Annotated[str, typer.Option(help="Why.")],
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
-) -> None:
-    """Stop trading now."""
-    with domain_errors():
-        said, who = _spoken(reason), actor or _login_name()
-        for name, desk in _chosen(market).items():
-            desk.books.kill_switch.engage(reason=said, actor=who)
-            console.print(f"{name}: engaged")
-
-
-@kill_switch.command("reset")
-def kill_switch_reset(
-    reason: Annotated[str, typer.Option(help="Why it is safe.")],
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    actor: Annotated[
-        str, typer.Option(help="Who; the login name when absent. It takes two people.")
-    ] = "",
-) -> None:
-    """Allow trading again; the first call is a request that somebody else must confirm."""
-    with domain_errors():
-        said, who = _spoken(reason), actor or _login_name()
-        engaged = {
-            name: desk
-            for name, desk in _chosen(market).items()
-            if desk.books.kill_switch.engaged() is not None
-        }
-        if not engaged:
-            console.print("not engaged")
-        outcomes = [_reset(name, desk, said, who) for name, desk in engaged.items()]
-    raise typer.Exit(0 if all(outcomes) else 1)
-
-
 @audit.command("verify")
 def audit_verify(as_json: Json = False) -> None:
     """Check every entry of every chain against its hash, signature and checkpoints."""
     from tradegraph_dagster.cli.verify import chain_row
 
     with domain_errors():
-        rows = [chain_row(desk) for desk in _desks().values()]
+        rows = [chain_row(desk) for desk in open_desks().values()]
     if as_json:
         print_json(rows)
     else:
@@ -197,54 +145,10 @@ def audit_verify(as_json: Json = False) -> None:
     raise typer.Exit(0 if all(row["intact"] for row in rows) else 1)
 
 
-def _reset(name: str, desk: Any, reason: str, actor: str) -> bool:
-    """Reset one market; a first request is refused with who may confirm it, and others go on."""
-    try:
-        desk.books.kill_switch.reset(reason=reason, actor=actor)
-    except TradingHalted as error:
-        errors.print(f"{name}: {error}", markup=False)
-        return False
-    console.print(f"{name}: reset")
-    return True
-
-
-def _spoken(reason: str) -> str:
-    if not reason.strip():
-        raise ConfigError("--reason: found nothing, allowed: any words")
-    return reason.strip()
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise ConfigError("--actor: this login has no name; say who you are") from error
-
-
 def _runner() -> Any:
     from tradegraph_dagster.cli.runs import Runner
 
     return Runner(load_settings())
-
-
-def _desks() -> Any:
-    from tradegraph_dagster.resources.desk import Desks
-
-    settings = load_settings()
-    prepare_process(settings)
-    return Desks(settings)
-
-
-def _chosen(market: str | None) -> dict[str, Any]:
-    desks = _desks()
-    if market is not None:
-        _require_market(desks.settings, market)
-    return {name: desk for name, desk in desks.items() if market in (None, name)}
-
-
-def _require_market(settings: Settings, market: str) -> None:
-    if market not in settings.markets:
-        raise ConfigError(f"--market: found {market!r}, allowed: {', '.join(settings.markets)}")
 
 
 def _finish(title: str, done: dict[str, Any], as_json: bool) -> None:

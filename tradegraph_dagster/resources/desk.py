@@ -28,7 +28,7 @@ from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ports import ModelRegistry
 from tradegraph_dagster.domain.models.schema import TrainingPlan
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
-from tradegraph_dagster.domain.quality.ports import TableContract
+from tradegraph_dagster.domain.quality.ports import ReleaseBook, TableContract
 from tradegraph_dagster.settings import MarketSettings, Settings
 
 if TYPE_CHECKING:
@@ -104,6 +104,11 @@ class MarketDesk:
     def audit(self) -> AuditLog:
         """The audit chain."""
         return self._ledger.audit  # type: ignore[no-any-return]
+
+    @property
+    def releases(self) -> ReleaseBook:
+        """Quarantined bars that people have let through."""
+        return self._ledger.releases  # type: ignore[no-any-return]
 
     @cached_property
     def broker(self) -> Broker:

@@ -14,12 +14,14 @@ from tradegraph_dagster.adapters.sql.fill_book import SqlFillBook
 from tradegraph_dagster.adapters.sql.kill_switch import SqlKillSwitch
 from tradegraph_dagster.adapters.sql.order_book import SqlOrderBook
 from tradegraph_dagster.adapters.sql.reconciliation_book import SqlReconciliationBook
+from tradegraph_dagster.adapters.sql.release_book import SqlReleaseBook
 from tradegraph_dagster.adapters.sql.tables import metadata
 from tradegraph_dagster.adapters.sql.triggers import guard_tables
 from tradegraph_dagster.domain.audit.ports import AuditLog
 from tradegraph_dagster.domain.core.clock import Clock
 from tradegraph_dagster.domain.core.errors import ConfigError, StoreUnavailable
 from tradegraph_dagster.domain.orders.ports import TradingBooks
+from tradegraph_dagster.domain.quality.ports import ReleaseBook
 
 SHORTEST_KEY_BYTES = 32
 _SCHEMA_LOCK = "create-schema"
@@ -31,6 +33,7 @@ class SqlLedger:
 
     books: TradingBooks
     audit: AuditLog
+    releases: ReleaseBook
     engine: Engine
 
     def close(self) -> None:
@@ -62,7 +65,7 @@ def open_ledger(url: str, *, market: str, clock: Clock, audit_key: bytes) -> Sql
         kill_switch=SqlKillSwitch(ledger),
         reconciliations=SqlReconciliationBook(ledger),
     )
-    return SqlLedger(books, SqlAuditLog(ledger), ledger.engine)
+    return SqlLedger(books, SqlAuditLog(ledger), SqlReleaseBook(ledger), ledger.engine)
 
 
 def create_schema(url: str) -> None:

@@ -1,6 +1,7 @@
 """The ledger's tables. Every key begins with the market, so markets share a database safely.
 
-`decisions`, `fills`, `bookings` and `audit_entries` are append-only; `triggers` enforces it.
+`decisions`, `fills`, `bookings`, `quarantine_releases` and `audit_entries` are append-only;
+`triggers` enforces it.
 """
 
 from __future__ import annotations
@@ -126,6 +127,22 @@ RECONCILIATIONS = Table(
     Column("breaks", Integer, nullable=False),
     Column("fingerprint", String(128), nullable=False),
     CheckConstraint("breaks >= 0", name="breaks"),
+)
+
+QUARANTINE_RELEASES = Table(
+    "quarantine_releases",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("market", String(32), nullable=False),
+    Column("session", Date, nullable=False, index=True),
+    Column("symbol", String(32), nullable=False),
+    Column("bar", String(64), nullable=False),
+    # Sorted names, joined by commas.
+    Column("gates", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("released_at", Instant, nullable=False),
+    UniqueConstraint("market", "session", "symbol", "bar", "gates"),
 )
 
 # The unique previous hash makes a fork impossible. Without a row id SQLite cannot replace a row

@@ -13,12 +13,14 @@ from tradegraph_dagster.adapters.sql.tables import (
     BOOKINGS,
     DECISIONS,
     FILLS,
+    QUARANTINE_RELEASES,
 )
 
 APPEND_ONLY: dict[Table, tuple[str, ...]] = {
     DECISIONS: ("market", "decision_id"),
     FILLS: ("market", "broker", "execution_id"),
     BOOKINGS: ("market", "broker", "booking_id"),
+    QUARANTINE_RELEASES: ("market", "session", "symbol", "bar", "gates"),
     AUDIT_ENTRIES: ("market", "seq"),
 }
 

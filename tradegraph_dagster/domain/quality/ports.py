@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Protocol
 
 import polars as pl
+
+from tradegraph_dagster.domain.quality.releases import Release
 
 
 class TableContract(Protocol):
@@ -12,4 +16,16 @@ class TableContract(Protocol):
 
     def violations(self, bars: pl.DataFrame) -> pl.DataFrame:
         """ADJUSTED_BARS rows -> BAR_FINDINGS rows, one for each row and expectation that failed."""
+        ...
+
+
+class ReleaseBook(Protocol):
+    """Which quarantined bars people have let through; nothing is ever taken back or altered."""
+
+    def record(self, release: Release) -> None:
+        """Keep a release; the same bar released again changes nothing."""
+        ...
+
+    def releases(self, sessions: Sequence[date]) -> tuple[Release, ...]:
+        """Releases of these sessions, in the order they were made."""
         ...

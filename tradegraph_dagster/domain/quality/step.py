@@ -28,6 +28,7 @@ from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality import gates as gate_catalogue
 from tradegraph_dagster.domain.quality.ports import TableContract
+from tradegraph_dagster.domain.quality.releases import Release, overrule_findings
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     QUARANTINED_BARS,
@@ -55,7 +56,11 @@ def load_gates() -> tuple[Gate, ...]:
 
 
 def find_faults(
-    ws: Workspace, contract: TableContract | None, sessions: Sequence[date]
+    ws: Workspace,
+    contract: TableContract | None,
+    sessions: Sequence[date],
+    *,
+    releases: Sequence[Release] = (),
 ) -> tuple[StepReport, StepReport]:
     """Judge the adjusted bars of each session and store what was found.
 
@@ -63,6 +68,7 @@ def find_faults(
         ws: Reads `adjusted_bars` of t and the gates' lookback before it, and `instruments` of t.
         contract: Declarative suite that is run besides the gates; None runs the gates alone.
         sessions: Sessions to judge. A finding never depends on which others are beside it.
+        releases: Quarantined bars that people let through; what they overrule only warns.
 
     Returns:
         Reports of `bar_findings` and of `quarantined_bars`. Nothing is blocked here.
@@ -83,7 +89,7 @@ def find_faults(
     found = [bars_to_findings(gate_input, gates)]
     if contract is not None:
         found.append(contract.violations(judged))
-    findings = conform_frame(pl.concat(found), BAR_FINDINGS)
+    findings = overrule_findings(conform_frame(pl.concat(found), BAR_FINDINGS), judged, releases)
     taken_out = conform_frame(quarantined_rows(judged, findings), QUARANTINED_BARS)
     # The findings come last: what reads them may rely on the quarantine being stored.
     quarantined = write_sessions(ws.store, QUARANTINED_BARS, taken_out, ready)

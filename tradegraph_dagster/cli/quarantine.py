@@ -1,0 +1,120 @@
+"""`tradegraph quarantine`: what the gates took out, and a person's word to let it through."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import typer
+
+from tradegraph_dagster.cli.desks import chosen_desks, login_name, require_market, spoken
+from tradegraph_dagster.cli.output import (
+    console,
+    domain_errors,
+    errors,
+    print_json,
+    print_table,
+)
+from tradegraph_dagster.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Bars that the gates took out.")
+
+SESSIONS_SHOWN = 60
+
+
+@app.command("list")
+def list_rows(
+    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    sessions: Annotated[int, typer.Option(min=1, help="Newest sessions to look at.")] = (
+        SESSIONS_SHOWN
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Quarantined bars of the newest judged sessions, with the gates and what they found."""
+    with domain_errors():
+        rows = [
+            row for desk in chosen_desks(market).values() for row in quarantined(desk, sessions)
+        ]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table("Quarantine", rows)
+    else:
+        console.print("Nothing is quarantined.")
+
+
+@app.command("release")
+def release(
+    market: Annotated[str, typer.Option("--market", "-m", help="us or cn.")],
+    session: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD.")],
+    symbol: Annotated[str, typer.Option(help="Such as 600000.SH.")],
+    reason: Annotated[str, typer.Option(help="Why the bar is right after all.")],
+    actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
+) -> None:
+    """Let one bar through: recorded in the audit chain, then the gates run again."""
+    from tradegraph_dagster.cli.runs import Runner
+
+    with domain_errors(), Runner(load_settings()) as runner:
+        require_market(runner.desks.settings, market)
+        record(
+            runner.desks[market],
+            session.date(),
+            symbol,
+            reason=spoken(reason),
+            actor=actor or login_name(),
+        )
+        outcome = runner.run(market, "gates", (session.date(),))
+    for problem in outcome.problems:
+        errors.print(problem, markup=False)
+    console.print(f"{market} {session.date()} {symbol}: released")
+    console.print(
+        f"What was computed without it: tradegraph backfill -m {market} --from {session.date()}"
+    )
+    raise typer.Exit(0 if outcome.succeeded else 1)
+
+
+def quarantined(desk: Any, sessions: int) -> list[dict[str, Any]]:
+    """One row for each quarantined bar of the newest sessions that were judged."""
+    import polars as pl
+
+    from tradegraph_dagster.domain.core.findings import Severity
+    from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, QUARANTINED_BARS
+
+    store = desk.workspace.store
+    judged = sorted(store.partitions(QUARANTINED_BARS.name))[-sessions:]
+    bars = store.read(QUARANTINED_BARS, judged)
+    found = (
+        store.read(BAR_FINDINGS, judged)
+        .filter(pl.col("severity") == Severity.QUARANTINE.value)
+        .group_by("session", "symbol")
+        .agg(found=pl.format("{}: {}", "gate", "found").sort().str.join("; "))
+    )
+    rows = bars.join(found, on=["session", "symbol"], how="left").sort("session", "symbol")
+    return [
+        {
+            "market": desk.name,
+            "session": row["session"],
+            "symbol": row["symbol"],
+            "close": row["raw_close"],
+            "reference": row["reference_close"],
+            "gates": row["reason"],
+            "found": row["found"],
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def record(desk: Any, session: date, symbol: str, *, reason: str, actor: str) -> None:
+    """Keep the release of a bar that is quarantined now. Raises MissingSession if it is not."""
+    from tradegraph_dagster.domain.quality.releases import quarantine_to_release
+
+    desk.releases.record(
+        quarantine_to_release(
+            desk.workspace,
+            session,
+            symbol,
+            reason=reason,
+            actor=actor,
+            released_at=desk.clock.now(),
+        )
+    )
