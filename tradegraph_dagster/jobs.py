@@ -23,8 +23,9 @@ LABELS = ("labels",)
 TRAINING = ("candidate_model", "evaluation", "champion")
 SIGNALS = ("forecasts", "target_weights")
 PRE_OPEN = ("corporate_actions", "risk_decision", "orders")
+READINESS = ("readiness",)
 SETTLEMENT = ("fills", "positions", "breaks", "daily_pnl", "drift_report", "audit_checkpoint")
-AFTER_CLOSE = (*BARS, *FEATURES, *SIGNALS, *SETTLEMENT)
+AFTER_CLOSE = (*BARS, *FEATURES, *SIGNALS, *READINESS, *SETTLEMENT)
 
 SELECTIONS = {
     "bars": BARS,
@@ -35,6 +36,7 @@ SELECTIONS = {
     "signals": SIGNALS,
     "pre_open": PRE_OPEN,
     "settlement": SETTLEMENT,
+    "readiness": READINESS,
     "after_close": AFTER_CLOSE,
 }
 REPORT_JOB = "report"

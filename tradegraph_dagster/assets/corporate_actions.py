@@ -22,7 +22,12 @@ def corporate_action_assets(graph: MarketGraph) -> list[Any]:
         from tradegraph_dagster.domain.corporate_actions.step import ingest_actions
 
         return ingest_actions(
-            desk.workspace, desk.action_sources, sessions, latest_known=desk.latest_known()
+            desk.workspace,
+            desk.action_sources,
+            sessions,
+            latest_known=desk.latest_known(),
+            seen_at=desk.clock.now(),
+            derived=JUDGED,
         )
 
     @session_asset(

@@ -1,4 +1,4 @@
-"""Drift of features and scores, and the realised RankIC."""
+"""Readiness of the data, drift of features and scores, and the realised RankIC."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from tradegraph_dagster.assets._graph import MarketGraph
-from tradegraph_dagster.assets._partitioned import trading_asset
-from tradegraph_dagster.domain.core.frame_store import Written
+from tradegraph_dagster.assets._partitioned import session_asset, trading_asset
+from tradegraph_dagster.domain.core.frame_store import StepReport, Written
 
 
 def monitoring_assets(graph: MarketGraph) -> list[Any]:
@@ -37,4 +37,12 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
             horizon=desk.training_plan.split.horizon_sessions,
         )
 
-    return [drift_report]
+    # Not on validated_bars: the record is wanted most where the gate withholds them.
+    @session_asset(graph, stage="monitoring", deps=graph.same("bar_findings"))
+    def readiness(desk: Any, sessions: list[date]) -> StepReport:
+        """Whether the session's data may be traded on, why not, and what to do."""
+        from tradegraph_dagster.domain.monitoring.readiness import assess_sessions
+
+        return assess_sessions(desk.workspace, sessions, desk.surroundings())
+
+    return [readiness, drift_report]

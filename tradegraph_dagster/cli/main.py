@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tradegraph_dagster.cli import kill_switch, quarantine
-from tradegraph_dagster.cli.desks import open_desks, require_market
+from tradegraph_dagster.cli.desks import chosen_desks, open_desks, require_market
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -61,6 +61,29 @@ def status(as_json: Json = False) -> None:
         print_json(markets)
     else:
         print_columns("Status", markets)
+
+
+@app.command()
+def readiness(
+    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    session: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The newest due when absent.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """May the session's data be traded on? Exit status 1 where it is blocked or waits."""
+    from tradegraph_dagster.cli.readiness import readiness_row
+
+    with domain_errors():
+        asked = session.date() if session else None
+        rows = [readiness_row(desk, asked) for desk in chosen_desks(market).values()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_columns("Readiness", {row["market"]: row for row in rows})
+    raise typer.Exit(
+        1 if any(row["overall_state"] in ("waiting", "blocked") for row in rows) else 0
+    )
 
 
 @app.command()

@@ -33,6 +33,7 @@ from tradegraph_dagster.settings import MarketSettings, Settings
 
 if TYPE_CHECKING:
     from tradegraph_dagster.domain.monitoring.health import HaltLimits
+    from tradegraph_dagster.domain.monitoring.readiness import Surroundings
 
 # How long after its scheduled start the after-close job may take.
 GRACE_MINUTES = 30
@@ -191,6 +192,16 @@ class MarketDesk:
         if newest == self.settings.history_last:
             return newest
         return self.market.calendar.following(newest)
+
+    def surroundings(self) -> Surroundings:
+        """What the readiness of a session depends on besides the lake."""
+        from tradegraph_dagster.domain.monitoring.readiness import Surroundings
+
+        return Surroundings(
+            due=self.latest_due(),
+            preferred_source=self.bar_sources.sources[0].name,
+            halted=self.books.kill_switch.engaged(),
+        )
 
     def require_sendable(self, session: date) -> None:
         """Refuse to send orders for a session that has opened; a closed history is a replay.

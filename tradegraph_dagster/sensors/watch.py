@@ -24,7 +24,7 @@ FRESHNESS_SECONDS = 300
 def all_sensors(
     graphs: Sequence[MarketGraph], settings: Settings, desks: Desks
 ) -> list[dg.SensorDefinition]:
-    """Three sensors a market and one over all runs."""
+    """Four sensors a market and one over all runs."""
     status = (
         dg.DefaultSensorStatus.RUNNING
         if settings.schedules_running
@@ -33,7 +33,7 @@ def all_sensors(
     per_market = [
         build(graph, desks, status)
         for graph in graphs
-        for build in (kill_switch_sensor, drift_sensor, freshness_sensor)
+        for build in (kill_switch_sensor, drift_sensor, freshness_sensor, readiness_sensor)
     ]
     return [*per_market, failed_run_sensor(desks, status)]
 
@@ -133,6 +133,43 @@ def freshness_sensor(
             return dg.SkipReason(f"validated bars of {session} are there")
         return dg.RunRequest(
             run_key=f"{graph.name}:fresh:{session}:{desk.clock.now():%Y%m%d%H}",
+            partition_key=session.isoformat(),
+        )
+
+    return sensor
+
+
+def readiness_sensor(
+    graph: MarketGraph,
+    desks: Desks,
+    status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """Keeps the readiness record of the newest due session true, also where ingesting failed."""
+
+    @dg.sensor(
+        name=f"{graph.name}_readiness",
+        job_name=job_name(graph.name, "readiness"),
+        minimum_interval_seconds=FRESHNESS_SECONDS,
+        default_status=status,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
+        from tradegraph_dagster.domain.monitoring.readiness import (
+            evidence_to_readiness,
+            gather_evidence,
+        )
+
+        desk = desks[graph.name]
+        surroundings = desk.surroundings()
+        session = surroundings.due
+        record = evidence_to_readiness(gather_evidence(desk.workspace, session), surroundings)
+        found = f"{session}: {record['overall_state']}, {record['reason_code']}"
+        seen = f"{session}:{data_fingerprint(record)}"
+        if seen == context.cursor:
+            return dg.SkipReason(f"unchanged since the last look, {found}")
+        context.update_cursor(seen)
+        return dg.RunRequest(
+            run_key=f"{graph.name}:readiness:{seen}:{desk.clock.now():%Y%m%d%H%M%S}",
             partition_key=session.isoformat(),
         )
 

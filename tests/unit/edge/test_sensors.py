@@ -15,6 +15,7 @@ from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.domain.core.errors import TradingHalted
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
@@ -26,6 +27,7 @@ from tradegraph_dagster.sensors.watch import (
     failed_run_sensor,
     freshness_sensor,
     kill_switch_sensor,
+    readiness_sensor,
 )
 
 PNL = {
@@ -156,6 +158,22 @@ def test_a_late_session_is_asked_for_again_once_an_hour(desks, graph, context) -
     assert first.partition_key == LAST.isoformat()
     assert sensor(context).run_key == first.run_key
     desk.clock.advance(timedelta(hours=1))
+    assert sensor(context).run_key != first.run_key
+
+
+def test_a_session_without_bars_is_recorded_as_not_ready_once(desks, graph, context) -> None:
+    sensor = readiness_sensor(graph, desks)
+    asked = sensor(context)
+    assert asked.partition_key == LAST.isoformat()
+    assert sensor(context).skip_message == (
+        "unchanged since the last look, 2023-10-31: blocked, source_missing"
+    )
+
+
+def test_a_changed_state_is_recorded_again(desks, graph, context) -> None:
+    sensor = readiness_sensor(graph, desks)
+    first = sensor(context)
+    desks["cn"].workspace.store.write(RAW_BARS, LAST, RAW_BARS.empty())
     assert sensor(context).run_key != first.run_key
 
 
