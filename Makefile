@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 DBT_INPUTS := $(shell find dbt -name target -prune -o -name logs -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-all lint types imports fmt check clean
+.PHONY: help setup demo ui test test-all bench-data lint types imports fmt check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test: $(STAMP)  ## the tests
 
 test-all: $(STAMP)  ## the tests and the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not network and not gpu"
+
+bench-data: $(STAMP)  ## raw bars to validated bars: 5,000 names, ten years
+	$(BIN)/python -m benchmarks.data_path
 
 lint: $(STAMP)  ## style
 	$(BIN)/ruff check .

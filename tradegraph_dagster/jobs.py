@@ -11,12 +11,14 @@ from tradegraph_dagster.assets._graph import MarketGraph
 BARS = (
     "instruments",
     "raw_bars",
+    "vendor_findings",
     "corporate_actions",
     "adjusted_bars",
     "bar_findings",
     "quarantined_bars",
     "validated_bars",
 )
+INTAKE = BARS[: BARS.index("adjusted_bars")]
 GATES = ("bar_findings", "quarantined_bars", "validated_bars")
 FEATURES = ("universe", "features")
 LABELS = ("labels",)
@@ -29,6 +31,7 @@ AFTER_CLOSE = (*BARS, *FEATURES, *SIGNALS, *READINESS, *SETTLEMENT)
 
 SELECTIONS = {
     "bars": BARS,
+    "intake": INTAKE,
     "gates": GATES,
     "features": FEATURES,
     "labels": LABELS,

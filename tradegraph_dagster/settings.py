@@ -16,10 +16,18 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 import tradegraph_dagster.adapters as adapter_catalogue
 import tradegraph_dagster.domain.features.sets as feature_sets
@@ -29,19 +37,22 @@ from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.catalogue import entry_names
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.datasets.schema import SplitPlan
+from tradegraph_dagster.domain.market_data.health import RoutingPolicy
 from tradegraph_dagster.domain.monitoring.schema import DriftPolicy
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy
 from tradegraph_dagster.domain.registry.schema import PromotionPolicy
 from tradegraph_dagster.domain.risk.gate import configured_rules
 from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
 from tradegraph_dagster.domain.universe.schema import UniversePolicy
+from tradegraph_dagster.settings_file import problem_lines, read_yaml, set_key
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("demo", "paper", "live")
 _RESERVED = frozenset(
     {"TRADEGRAPH_ENV", "TRADEGRAPH_CONFIG", "TRADEGRAPH_LAKE", "TRADEGRAPH_MARTS"}
 )
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+# Errors are worded here; pydantic's own text, which tracebacks show, would repeat what was found.
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class _PolicyModel(BaseModel):
@@ -71,6 +82,7 @@ def _policy_model(policy: type) -> type[_PolicyModel]:
 
 
 _Universe = _policy_model(UniversePolicy)
+_Routing = _policy_model(RoutingPolicy)
 _Quality = _policy_model(QualityPolicy)
 _Split = _policy_model(SplitPlan)
 _Promotion = _policy_model(PromotionPolicy)
@@ -102,7 +114,21 @@ class AdapterSettings(BaseModel):
         ]
         require(self.kind in allowed, "kind", self.kind, ", ".join(allowed))
         module = importlib.import_module(f"{adapter_catalogue.__name__}.{self.kind}.options")
-        return module.OPTIONS.model_validate(self.options)
+        try:
+            return module.OPTIONS.model_validate({**_secret_options(self.kind), **self.options})
+        except ValidationError as error:
+            lines = problem_lines(module.OPTIONS, error)
+            raise ValueError("; ".join(f"options.{line}" for line in lines)) from error
+
+
+def _secret_options(kind: str) -> dict[str, SecretStr]:
+    """Options of an adapter that are secrets: TRADEGRAPH_SECRET_ALPACA_KEY_ID is `key_id`."""
+    prefix = f"TRADEGRAPH_SECRET_{kind.upper()}_"
+    return {
+        name.removeprefix(prefix).lower(): SecretStr(value)
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
 
 
 class CatalogueSettings(BaseModel):
@@ -159,6 +185,7 @@ class MarketSettings(BaseModel):
         history_first: First session of the lake.
         history_last: Last session, where the history is closed (demo); open-ended otherwise.
         sources: Where bars, instruments and corporate actions come from, the preferred first.
+        routing: When a source is passed over, and how sources are compared.
         risk: Rule -> its limits; an absent rule is off, and the decision says so.
         after_close_minutes: Delay of the after-close job behind the close.
         pre_open_minutes: Lead of the pre-open job before the open.
@@ -169,6 +196,7 @@ class MarketSettings(BaseModel):
     history_first: date
     history_last: date | None = None
     sources: list[AdapterSettings] = Field(min_length=1)
+    routing: _Routing = _Routing()  # type: ignore[valid-type]
     universe: _Universe = _Universe()  # type: ignore[valid-type]
     quality: _Quality = _Quality()  # type: ignore[valid-type]
     features: str = "alpha158"
@@ -290,13 +318,15 @@ def load_settings(
     if name not in ENVIRONMENTS:
         raise ConfigError(f"TRADEGRAPH_ENV: found {name!r}, allowed: {', '.join(ENVIRONMENTS)}")
     path = Path(os.environ.get("TRADEGRAPH_CONFIG", PROJECT_ROOT / "config" / f"{name}.yaml"))
-    content = _read_yaml(path)
+    content = read_yaml(path)
     for key, value in {**_environment_overrides(), **(overrides or {})}.items():
-        _set_key(content, key.split("."), value)
+        set_key(content, key.split("."), value)
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(_describe(path, error)) from error
+        raise ConfigError(
+            "\n".join(f"{path}: {line}" for line in problem_lines(Settings, error))
+        ) from error
     if settings.environment != name:
         raise ConfigError(
             f"{path}: environment: found {settings.environment!r}, allowed: {name!r} in this file"
@@ -332,26 +362,14 @@ def prepare_process(settings: Settings) -> None:
 def write_instance_file(home: Path) -> None:
     """Put the shipped `dagster.yaml` into a Dagster home; other storage there is left alone."""
     path = home / "dagster.yaml"
-    if path.exists() and "custom" not in _read_yaml(path).get("storage", {}):
+    if path.exists() and "custom" not in read_yaml(path).get("storage", {}):
         return
-    content = _read_yaml(PROJECT_ROOT / "dagster.yaml")
+    content = read_yaml(PROJECT_ROOT / "dagster.yaml")
     content["storage"]["custom"]["config"]["base_dir"] = str(home)
     text = yaml.safe_dump(content, sort_keys=False)
     home.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping, found {type(content).__name__}")
-    return content
 
 
 def _environment_overrides() -> dict[str, Any]:
@@ -363,38 +381,3 @@ def _environment_overrides() -> dict[str, Any]:
         and name not in _RESERVED
         and not name.startswith("TRADEGRAPH_SECRET_")
     }
-
-
-def _set_key(content: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        content = content[int(part)] if isinstance(content, list) else content.setdefault(part, {})
-        if not isinstance(content, dict | list):
-            raise ConfigError(f"{'.'.join(path)}: '{part}' is no section")
-    content[path[-1]] = value
-
-
-def _describe(path: Path, error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            allowed = ", ".join(_allowed_keys(problem["loc"][:-1])) or "nothing else"
-            lines.append(f"{path}: {key}: unknown key; allowed: {allowed}")
-        else:
-            is_section = problem["type"] == "missing" or isinstance(problem["input"], dict)
-            found = "" if is_section else f", found {problem['input']!r}"
-            lines.append(f"{path}: {key}: {problem['msg']}{found}")
-    return "\n".join(lines)
-
-
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Settings
-    for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = field.annotation if field else None
-        else:
-            model = (get_args(model) or (None,))[-1]
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return list(model.model_fields)
-    return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,18 @@ def market(case: SourceCase) -> Market:
 
 
 @pytest.fixture
-def source(name: str, case: SourceCase, market: Market, tmp_path: Path) -> ActionSource:
+def options(case: SourceCase, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    with case.opened(tmp_path) as values:
+        yield values
+
+
+@pytest.fixture
+def source(name: str, market: Market, options: dict[str, Any]) -> ActionSource:
     def adapter(module: str) -> Any:
         return importlib.import_module(f"tradegraph_dagster.adapters.{name}.{module}")
 
-    options = adapter("options").OPTIONS.model_validate(case.options(tmp_path))
-    return adapter("actions").SOURCE(market, options)
+    checked = adapter("options").OPTIONS.model_validate(options)
+    return adapter("actions").SOURCE(market, checked)
 
 
 def test_the_answer_fits_the_schema(source: ActionSource, case: SourceCase) -> None:

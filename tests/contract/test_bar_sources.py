@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,15 @@ def market(case: SourceCase) -> Market:
 
 
 @pytest.fixture
-def source(name: str, case: SourceCase, market: Market, tmp_path: Path) -> BarSource:
-    options = adapter(name, "options").OPTIONS.model_validate(case.options(tmp_path))
-    return adapter(name, "bars").SOURCE(market, options)
+def options(case: SourceCase, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    with case.opened(tmp_path) as values:
+        yield values
+
+
+@pytest.fixture
+def source(name: str, market: Market, options: dict[str, Any]) -> BarSource:
+    checked = adapter(name, "options").OPTIONS.model_validate(options)
+    return adapter(name, "bars").SOURCE(market, checked)
 
 
 def ask(source: BarSource, table: str, sessions: Any) -> pl.DataFrame:
@@ -55,23 +62,26 @@ def ask(source: BarSource, table: str, sessions: Any) -> pl.DataFrame:
 def test_the_answer_fits_the_schema_and_is_complete(
     source: BarSource, case: SourceCase, table: str, schema: FrameSchema
 ) -> None:
-    rows = check_frame(ask(source, table, case.sessions), schema)
-    assert set(rows["session"]) == set(case.sessions)
+    sessions = case.sessions_of(table)
+    rows = check_frame(ask(source, table, sessions), schema)
+    assert set(rows["session"]) == set(sessions)
 
 
 @pytest.mark.parametrize(("table", "schema"), TABLES)
 def test_asked_twice_it_says_the_same(
     source: BarSource, case: SourceCase, table: str, schema: FrameSchema
 ) -> None:
-    assert ask(source, table, case.sessions).equals(ask(source, table, case.sessions))
+    sessions = case.sessions_of(table)
+    assert ask(source, table, sessions).equals(ask(source, table, sessions))
 
 
 @pytest.mark.parametrize(("table", "schema"), TABLES)
 def test_a_range_is_its_sessions(
     source: BarSource, case: SourceCase, table: str, schema: FrameSchema
 ) -> None:
-    single = pl.concat(ask(source, table, [session]) for session in case.sessions)
-    assert ask(source, table, case.sessions).equals(single.sort(schema.key))
+    sessions = case.sessions_of(table)
+    single = pl.concat(ask(source, table, [session]) for session in sessions)
+    assert ask(source, table, sessions).equals(single.sort(schema.key))
 
 
 @pytest.mark.parametrize(("table", "schema"), TABLES)
@@ -81,14 +91,15 @@ def test_a_session_it_has_nothing_of_is_an_error_and_never_empty(
     with pytest.raises(SourceError, match=str(case.unknown)):
         ask(source, table, [case.unknown])
     with pytest.raises(SourceError, match=str(case.unknown)):
-        ask(source, table, [*case.sessions, case.unknown])
+        ask(source, table, [*case.sessions_of(table), case.unknown])
 
 
 def test_every_listed_instrument_has_a_bar_and_the_market_knows_its_board(
     source: BarSource, case: SourceCase, market: Market
 ) -> None:
-    instruments = source.instruments(case.sessions)
-    keys = source.bars(case.sessions).select("session", "symbol").unique()
+    sessions = case.sessions_of("instruments")
+    instruments = source.instruments(sessions)
+    keys = source.bars(sessions).select("session", "symbol").unique()
     assert keys.sort("session", "symbol").equals(instruments.select("session", "symbol"))
     for symbol, board in instruments.select("symbol", "board").unique().rows():
         assert board == market.board(symbol)
@@ -116,10 +127,10 @@ def test_suspended_bars_have_no_prices_and_traded_bars_have_all(
 
 
 def test_options_are_frozen_and_refuse_what_they_do_not_know(
-    name: str, case: SourceCase, tmp_path: Path
+    name: str, options: dict[str, Any]
 ) -> None:
-    options = adapter(name, "options").OPTIONS
+    model = adapter(name, "options").OPTIONS
     with pytest.raises(ValidationError):
-        options.model_validate({**case.options(tmp_path), "no_such_option": 1})
-    assert options.model_config["frozen"]
-    assert options.model_config["strict"]
+        model.model_validate({**options, "no_such_option": 1})
+    assert model.model_config["frozen"]
+    assert model.model_config["strict"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from functools import cache
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -20,6 +21,7 @@ from tests.support.damaged_bars import (
     scaled,
 )
 from tests.support.make_bars import make_adjusted_bars
+from tests.support.make_market_data import Event, make_events
 from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.domain.core.catalogue import entry_names, load_entry
 from tradegraph_dagster.domain.core.findings import Severity
@@ -47,14 +49,43 @@ def faulty_inputs() -> list[GateInput]:
     bars = damage(bars, DAYS[4], SYMBOLS[3], **scaled(100, "amount"))
     bars = damage(bars, DAYS[5], SYMBOLS[4], **all_prices(1.5))
     bars = repeated(bars, DAYS[7], DAYS[6], SYMBOLS[:1])
+    bars = damage(bars, DAYS[9], SYMBOLS[7], sessions_listed=0)
     bars = bars.filter((pl.col("session") != DAYS[8]) | (pl.col("symbol") != SYMBOLS[5]))
     unlisted = make_instruments(clean_bars()).filter(pl.col("symbol") != SYMBOLS[6])
     weekend = make_adjusted_bars([SATURDAY], SYMBOLS)
     return [
         gate_input(bars),
+        gate_input(lasting_faults(), actions=wrong_events()),
         gate_input(bars, market=UNLIMITED, instruments=unlisted),
         gate_input(weekend, sessions=[SATURDAY], instruments=make_instruments(weekend)),
     ]
+
+
+def lasting_faults() -> pl.DataFrame:
+    """Faults that earlier sessions reveal, or that look like an event."""
+    bars = clean_bars()
+    bars = damage(bars, DAYS[6], SYMBOLS[0], **all_prices(1.5))
+    bars = damage(bars, DAYS[7], SYMBOLS[0], close=pl.col("close") * 1.5)
+    halved = {**all_prices(0.5), "raw_open": pl.col("reference_close") / 2}
+    bars = damage(bars, DAYS[6], SYMBOLS[1], **halved)
+    bars = damage(bars, DAYS[5], SYMBOLS[5], **scaled(1 / 1.2, "reference_close"))
+    bars = damage(bars, DAYS[5], SYMBOLS[8], share_factor=1e8)
+    bars = damage(bars, DAYS[7], SYMBOLS[2], **scaled(50, "amount", "volume"))
+    bars = damage(bars, DAYS[7], SYMBOLS[3], **scaled(0.5, "amount"))
+    for before, day in pairwise(DAYS[2:7]):
+        bars = repeated(bars, day, before, SYMBOLS[4:5])
+    return bars
+
+
+def wrong_events() -> pl.DataFrame:
+    """A bonus that moved no price, a dividend of most of the price, and an event twice."""
+    price = clean_bars().row(0, named=True)["raw_close"]
+    return make_events(
+        Event(DAYS[5], SYMBOLS[5], split_ratio=1.2),
+        Event(DAYS[5], SYMBOLS[6], cash_per_share=20 * price),
+        Event(DAYS[5], SYMBOLS[7], cash_per_share=0.01),
+        Event(DAYS[8], SYMBOLS[7], cash_per_share=0.01),
+    )
 
 
 def single(whole: GateInput, session: date, lookback: int) -> GateInput:

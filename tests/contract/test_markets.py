@@ -19,7 +19,7 @@ from tradegraph_dagster.domain.markets.catalogue import (
     market_names,
 )
 from tradegraph_dagster.domain.markets.lots import legal_buy_quantity, legal_sell_quantity
-from tradegraph_dagster.domain.markets.schema import Listing, Side
+from tradegraph_dagster.domain.markets.schema import SETTLED_SESSIONS, Listing, Side
 
 NAMES = market_names()
 SYMBOLS = [(name, symbol) for name in NAMES for symbol in example_symbols(name)]
@@ -111,6 +111,21 @@ def test_band_holds_its_reference_on_whole_ticks(
     if band is not None:
         assert 0 < band.lower < reference < band.upper
         assert band.lower % market.tick == band.upper % market.tick == 0
+
+
+@by_symbol
+@pytest.mark.parametrize("is_st", [False, True])
+@pytest.mark.parametrize("session", [date(2021, 3, 5), SESSION, date(2026, 7, 6)])
+def test_settled_instruments_of_a_board_have_one_percentage(
+    name: str, symbol: str, session: date, is_st: bool
+) -> None:
+    market = load_market(name)
+    percents = {
+        market.band_percent(Listing(symbol, listed_on, is_st), session, sessions_listed=age)
+        for age in (SETTLED_SESSIONS, SETTLED_SESSIONS + 1, 9_000)
+        for listed_on in (date(2020, 9, 1), date(2023, 9, 1))
+    }
+    assert len(percents) == 1
 
 
 @by_symbol

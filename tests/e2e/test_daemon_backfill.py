@@ -202,7 +202,8 @@ def _bare_seconds(folder: Path) -> float:
     started = time.perf_counter()
     ingest_instruments(ws, desk.bar_sources, sessions, latest_closed=newest)
     ingest_bars(ws, desk.bar_sources, sessions, latest_closed=newest)
-    ingest_actions(ws, desk.action_sources, sessions, latest_known=newest)
+    asked = {"latest_known": newest, "seen_at": desk.clock.now()}
+    ingest_actions(ws, desk.action_sources, sessions, **asked)
     adjust_sessions(ws, sessions)
     find_faults(ws, desk.contract, sessions)
     validate_sessions(ws, sessions, desk.settings.quality.build())

@@ -65,8 +65,9 @@ def research(options: SyntheticOptions, settings: MarketSettings) -> Workspace:
     sessions = market.calendar.between(FIRST, LAST)
     bars, actions = SyntheticBars(market, options), SyntheticActions(market, options)
     expect_all(ingest_instruments(ws, SourcePanel([bars]), sessions, latest_closed=LAST))
-    expect_all(ingest_bars(ws, SourcePanel([bars]), sessions, latest_closed=LAST))
-    expect_all(ingest_actions(ws, SourcePanel([actions]), sessions, latest_known=LAST))
+    expect_all(*ingest_bars(ws, SourcePanel([bars]), sessions, latest_closed=LAST))
+    asked = {"latest_known": LAST, "seen_at": market.calendar.close_at(LAST)}
+    expect_all(ingest_actions(ws, SourcePanel([actions]), sessions, **asked))
     expect_all(adjust_sessions(ws, sessions))
     expect_all(*find_faults(ws, None, sessions))
     expect_all(validate_sessions(ws, sessions, settings.quality.build()))

@@ -150,3 +150,74 @@ def test_two_halves_have_the_bits_of_the_whole(
     head = adjust(bars, events, DAYS[:cut])
     last = head.filter(pl.col("session") == DAYS[cut - 1])
     assert pl.concat([head, adjust(bars, events, DAYS[cut:], last)]).equals(whole)
+
+
+@given(seed=seeds, drawn=events_by_day, asleep=suspensions)
+def test_forward_and_backward_adjusted_returns_are_one(
+    seed: int, drawn: dict, asleep: set[date]
+) -> None:
+    """Scaling a history to its last day, as vendors show it, changes no return."""
+    rows = of_a(adjust(market_of(seed, asleep), to_events(drawn))).drop_nulls("close")
+    backward = (rows["raw_close"] * rows["price_factor"]).to_numpy()
+    forward = (rows["raw_close"] * rows["price_factor"] / rows["price_factor"][-1]).to_numpy()
+    truth = (rows["raw_close"] / rows["reference_close"]).to_numpy()[1:]
+    for prices in (backward, forward):
+        assert np.allclose(prices[1:] / prices[:-1], truth, rtol=1e-12, atol=0)
+    assert np.isclose(forward[-1], rows["raw_close"][-1], rtol=1e-12, atol=0)
+
+
+@given(seed=seeds, drawn=events_by_day, asleep=suspensions)
+def test_volume_follows_the_share_count_and_amount_nothing(
+    seed: int, drawn: dict, asleep: set[date]
+) -> None:
+    bars = market_of(seed, asleep)
+    rows = of_a(adjust(bars, to_events(drawn)))
+    shares = 1.0
+    for row in rows.iter_rows(named=True):
+        one = drawn.get(row["session"])
+        if one is not None:
+            # Cash has no part in it.
+            shares *= (1 + one["bonus_ratio"] + one["rights_ratio"]) * one["split_ratio"]
+        assert np.isclose(row["share_factor"], shares, rtol=1e-12, atol=0)
+    assert rows["amount"].equals(of_a(bars)["amount"])
+
+
+split_days = st.dictionaries(
+    st.sampled_from(DAYS[1:]), st.sampled_from([2.0, 3.0, 0.5, 0.1, 7.0]), min_size=1, max_size=4
+)
+
+
+@given(seed=seeds, ratios=split_days)
+def test_any_splits_and_reverse_splits_leave_the_adjusted_series(
+    seed: int, ratios: dict[date, float]
+) -> None:
+    plain = make_raw_bars(DAYS, seed=seed)
+    split = plain
+    for day, ratio in ratios.items():
+        after = (pl.col("symbol") == A) & (pl.col("session") >= day)
+        split = split.with_columns(
+            *(
+                pl.when(after).then(pl.col(name) / ratio).otherwise(name).alias(name)
+                for name in ("open", "high", "low", "close")
+            ),
+            volume=pl.when(after).then(pl.col("volume") * ratio).otherwise("volume"),
+        )
+    events = make_events(*(Event(day, A, split_ratio=ratio) for day, ratio in ratios.items()))
+    one, two = of_a(adjust(plain, make_events())), of_a(adjust(split, events))
+    for name in ("open", "high", "low", "close", "volume", "vwap"):
+        assert np.allclose(one[name].to_numpy(), two[name].to_numpy(), rtol=1e-12, atol=0)
+
+
+@given(seed=seeds, drawn=events_by_day, asleep=suspensions)
+def test_a_withdrawn_event_leaves_the_bits_of_a_market_without_it(
+    seed: int, drawn: dict, asleep: set[date]
+) -> None:
+    bars, shown = market_of(seed, asleep), to_events(drawn)
+    gone = shown.with_columns(
+        pl.col("known_at").dt.offset_by("1h"),
+        *(pl.lit(0.0).alias(name) for name in ("cash_per_share", "bonus_ratio")),
+        *(pl.lit(0.0).alias(name) for name in ("rights_ratio", "rights_price")),
+        split_ratio=pl.lit(1.0),
+    )
+    versions = pl.concat([shown, gone]).sort("session", "symbol", "known_at")
+    assert adjust(bars, versions).equals(adjust(bars, make_events()))

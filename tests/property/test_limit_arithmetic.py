@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradegraph_dagster.domain.markets.limits import limit_band
+from tradegraph_dagster.domain.markets.limits import limit_band, limit_cents
 
 CENT = Decimal("0.01")
 CENTS = st.integers(1, 100_000_000)
@@ -44,3 +45,16 @@ def test_band_holds_the_reference_in_whole_cents(cents: int, percent: int) -> No
     assert CENT <= band.lower <= reference < band.upper
     assert band.lower < reference or reference == CENT
     assert all(limit.as_tuple().exponent == -2 for limit in (band.lower, band.upper))
+
+
+@given(
+    cents=st.lists(st.integers(1, 10**9), min_size=1, max_size=20),
+    percent=st.sampled_from([5, 10, 20, 30]),
+)
+def test_limits_of_whole_columns_are_the_limits_of_each_row(cents: list[int], percent: int) -> None:
+    rows = pl.DataFrame({"cents": [*cents, 1], "percent": [*[percent] * len(cents), None]})
+    lower, upper = limit_cents(pl.col("cents"), pl.col("percent"))
+    *found, none = rows.select(lower.alias("lower"), upper.alias("upper")).rows()
+    bands = [limit_band(Decimal(one) / 100, percent, percent) for one in cents]
+    assert found == [(int(band.lower * 100), int(band.upper * 100)) for band in bands]
+    assert none == (None, None)

@@ -53,9 +53,9 @@ def test_any_numbers_are_judged_without_error_and_alike(faults: list) -> None:
     found = check_frame(bars_to_findings(gate_input(bars), GATES), BAR_FINDINGS)
     shuffled = gate_input(bars.sample(fraction=1.0, shuffle=True, seed=1))
     assert bars_to_findings(shuffled, GATES).equals(found)
-    assert set(found["session"]) <= {
-        day for session, _, _ in faults for day in (session, _next(session))
-    }
+    for gate in GATES:
+        reached = {day for session, _, _ in faults for day in _within_reach(session, gate.lookback)}
+        assert set(found.filter(gate=gate.name)["session"]) <= reached
 
 
 @settings(max_examples=EXAMPLES)
@@ -84,6 +84,6 @@ def test_what_is_validated_is_finite_ordered_and_positive(faults: list) -> None:
     assert len(report.written) + len(report.withheld) == len(DAYS)
 
 
-def _next(session: date) -> date:
-    position = DAYS.index(session) + 1
-    return DAYS[min(position, len(DAYS) - 1)]
+def _within_reach(session: date, lookback: int) -> tuple[date, ...]:
+    position = DAYS.index(session)
+    return DAYS[position : position + lookback + 1]

@@ -18,6 +18,7 @@ from tradegraph_dagster.domain.quality.schema import GateInput
 
 SYMBOLS = tuple(f"{600_000 + number}.SH" for number in range(30))
 DAYS = weekdays(12)
+USUAL_VOLUME = 2_000_000.0
 PRICES = ("open", "high", "low", "close")
 SUSPENDED = {
     **dict.fromkeys((*PRICES, *(f"raw_{name}" for name in PRICES), "vwap", "volume")),
@@ -74,9 +75,11 @@ def repeated(
 
 @cache
 def clean_bars() -> pl.DataFrame:
-    """Twelve sessions of thirty names listed long ago."""
+    """Twelve sessions of thirty names listed long ago, with a turnover that varies little."""
     bars = make_adjusted_bars(DAYS, SYMBOLS, seed=3)
-    return bars.with_columns(pl.col("sessions_listed") + 500)
+    return bars.with_columns(
+        pl.col("sessions_listed") + 500, pl.col("volume") + USUAL_VOLUME
+    ).with_columns(amount=pl.col("vwap") * pl.col("volume"))
 
 
 def gate_input(

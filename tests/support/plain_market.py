@@ -36,12 +36,17 @@ class PlainMarket:
     def board(self, symbol: str) -> str:
         return "main"
 
+    def band_percent(self, listing: Listing, session: date, *, sessions_listed: int) -> int | None:
+        if self.limit_percent is None or sessions_listed == 1:
+            return None
+        return 5 if listing.is_st else self.limit_percent
+
     def price_band(
         self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
     ) -> PriceBand | None:
-        if self.limit_percent is None or sessions_listed == 1:
+        percent = self.band_percent(listing, session, sessions_listed=sessions_listed)
+        if percent is None:
             return None
-        percent = 5 if listing.is_st else self.limit_percent
         upper = round_half_up(reference * (100 + percent) / 100)
         lower = round_half_up(reference * (100 - percent) / 100)
         return PriceBand(

@@ -5,7 +5,8 @@ A new adapter with `bars.py` or `actions.py` adds a case here; the contract suit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,8 +15,11 @@ from typing import Any
 import polars as pl
 
 import tradegraph_dagster.adapters as adapter_catalogue
+from tests.support import akshare_world
+from tests.support.alpaca_bodies import QUICK, make_alpaca, serving
 from tests.support.make_bars import weekdays
 from tests.support.make_market_data import Event, make_events, make_instruments_of, make_raw_bars
+from tests.support.replay_server import ReplayServer
 from tradegraph_dagster.domain.core.catalogue import entry_names
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,12 +35,30 @@ class SourceCase:
         options: Folder for files it may need -> its OPTIONS, as a settings file would give them.
         sessions: Sessions it has bars of, at least three, with an event on one of them.
         unknown: A session of the calendar it has nothing of.
+        serve: Starts the server that stands for the vendor, for sources that ask one; its URL
+            becomes the option `replay_url`.
+        listed: Sessions it knows the listed instruments of; None for all of `sessions`.
     """
 
     market: str
     options: Callable[[Path], dict[str, Any]]
     sessions: tuple[date, ...]
     unknown: date
+    serve: Callable[[], AbstractContextManager[ReplayServer]] | None = None
+    listed: tuple[date, ...] | None = None
+
+    def sessions_of(self, table: str) -> tuple[date, ...]:
+        """Sessions the source must answer a table for."""
+        return self.listed if table == "instruments" and self.listed else self.sessions
+
+    @contextmanager
+    def opened(self, folder: Path) -> Iterator[dict[str, Any]]:
+        """The options, while the server runs that they name."""
+        if self.serve is None:
+            yield self.options(folder)
+            return
+        with self.serve() as server:
+            yield {**self.options(folder), "replay_url": server.url}
 
 
 def adapters_with(port: str) -> tuple[str, ...]:
@@ -104,4 +126,23 @@ CASES: Mapping[str, SourceCase] = {
     ),
     "memory": SourceCase("cn", _memory_options, DAYS[1:], date(2024, 2, 1)),
     "files": SourceCase("cn", write_tushare_files, DAYS[1:], date(2024, 2, 1)),
+    "alpaca": SourceCase(
+        market="us",
+        options=lambda folder: {**QUICK, "symbols": ["AAA", "BBB", "CCC"]},
+        # CCC is listed in between, and AAA pays a dividend on the last one.
+        sessions=tuple(
+            date(2024, *day) for day in ((1, 31), (2, 1), (2, 2), (2, 5), (2, 6), (2, 7))
+        ),
+        unknown=date(2024, 6, 3),
+        serve=lambda: serving(make_alpaca()),
+    ),
+    "akshare": SourceCase(
+        market="cn",
+        options=lambda folder: akshare_world.QUICK,
+        # The exchanges publish who is listed today, and nothing of other days.
+        sessions=akshare_world.SUMMER[-4:],
+        listed=akshare_world.SUMMER[-1:],
+        unknown=date(2026, 10, 12),
+        serve=akshare_world.serving_everything,
+    ),
 }

@@ -12,6 +12,7 @@ from tradegraph_dagster.domain.core.frame_store import Written
 SEALED = (
     "instruments",
     "raw_bars",
+    "vendor_findings",
     "corporate_actions",
     "adjusted_bars",
     "bar_findings",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import INGEST_RETRIES, session_asset
+from tradegraph_dagster.assets.corporate_actions import JUDGED
 from tradegraph_dagster.domain.core.frame_store import StepReport
 
 
@@ -23,14 +24,23 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
         )
 
     @session_asset(
-        graph, stage="market_data", deps=graph.same("instruments"), retry_policy=INGEST_RETRIES
+        graph,
+        "raw_bars",
+        "vendor_findings",
+        stage="market_data",
+        deps=graph.same("instruments"),
+        retry_policy=INGEST_RETRIES,
     )
-    def raw_bars(desk: Any, sessions: list[date]) -> StepReport:
-        """Unadjusted daily bars; a correction is a new version, never an overwrite."""
+    def raw_bars(desk: Any, sessions: list[date]) -> tuple[StepReport, StepReport]:
+        """Unadjusted daily bars, a correction beside what it corrects; what is in doubt of them."""
         from tradegraph_dagster.domain.market_data.step import ingest_bars
 
         return ingest_bars(
-            desk.workspace, desk.bar_sources, sessions, latest_closed=desk.latest_closed()
+            desk.workspace,
+            desk.bar_sources,
+            sessions,
+            latest_closed=desk.latest_closed(),
+            derived=JUDGED,
         )
 
     return [instruments, raw_bars]

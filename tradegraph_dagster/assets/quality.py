@@ -24,7 +24,7 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
         stage="quality",
         deps=[
             graph.window("adjusted_bars", -lookback),
-            *graph.same("instruments"),
+            *graph.same("instruments", "vendor_findings"),
         ],
     )
     def bar_findings(desk: Any, sessions: list[date]) -> tuple[StepReport, StepReport]:

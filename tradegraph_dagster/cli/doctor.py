@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tradegraph_dagster.cli.sources import source_rows
 from tradegraph_dagster.cli.verify import chain_row
 from tradegraph_dagster.domain.core.errors import TradeGraphError
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
@@ -77,7 +78,14 @@ def _calendar(desk: MarketDesk) -> str:
 
 
 def _source(desk: MarketDesk) -> str:
-    return ", ".join(source.name for source in desk.bar_sources.sources)
+    """Every source and the state of its breakers; asks none. Nobody left to ask is a fault."""
+    rows = source_rows(desk)
+    told = "; ".join(f"{row['source']} {row['data']}: {row['breaker']}" for row in rows)
+    for data in {row["data"]: None for row in rows}:
+        mine = [row for row in rows if row["data"] == data]
+        if all(row["breaker"] == "open" for row in mine):
+            raise OSError(f"no source of {data} may be asked now: {told}; see `tradegraph sources`")
+    return told
 
 
 def _actions(desk: MarketDesk) -> str:

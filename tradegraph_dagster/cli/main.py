@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli import kill_switch, quarantine
+from tradegraph_dagster.cli import kill_switch, quarantine, sources
 from tradegraph_dagster.cli.desks import chosen_desks, open_desks, require_market
 from tradegraph_dagster.cli.output import (
     console,
@@ -20,13 +20,16 @@ from tradegraph_dagster.cli.output import (
     print_json,
     print_table,
 )
+from tradegraph_dagster.cli.vendor_import import import_files
 from tradegraph_dagster.settings import PROJECT_ROOT, load_settings, prepare_process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
 audit = typer.Typer(no_args_is_help=True, help="The tamper-evident record.")
 app.add_typer(kill_switch.app, name="kill-switch")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(sources.app, name="sources")
 app.add_typer(audit, name="audit")
+app.command("import")(import_files)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Market = Annotated[str, typer.Option("--market", "-m", help="us or cn.")]

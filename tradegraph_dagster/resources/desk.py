@@ -21,7 +21,8 @@ from tradegraph_dagster.domain.core.clock import Clock
 from tradegraph_dagster.domain.core.errors import ConfigError, TradingHalted
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.features.schema import FeatureSet
-from tradegraph_dagster.domain.market_data.failover import SourcePanel
+from tradegraph_dagster.domain.market_data.failover import SourcePanel, SourceWatch
+from tradegraph_dagster.domain.market_data.health import DataKind
 from tradegraph_dagster.domain.market_data.ports import BarSource
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -58,12 +59,20 @@ class MarketDesk:
     @cached_property
     def bar_sources(self) -> SourcePanel[BarSource]:
         """Where bars and instruments come from."""
-        return SourcePanel(self._open_sources("bars"))
+        return SourcePanel(self._open_sources("bars"), self.source_watch)
 
     @cached_property
     def action_sources(self) -> SourcePanel[ActionSource]:
         """Where corporate actions come from."""
-        return SourcePanel(self._open_sources("actions"))
+        return SourcePanel(self._open_sources("actions"), self.source_watch)
+
+    @cached_property
+    def source_watch(self) -> SourceWatch:
+        """How the sources have answered lately; needs no audit key."""
+        from tradegraph_dagster.adapters.sql.source_health import open_source_health
+
+        book = open_source_health(self._ledger_url, market=self.name)
+        return SourceWatch(book, self.clock, self.settings.routing.build())  # type: ignore[attr-defined]
 
     @cached_property
     def contract(self) -> TableContract:
@@ -85,16 +94,23 @@ class MarketDesk:
 
     @cached_property
     def _ledger(self) -> Any:
-        from tradegraph_dagster.adapters.sql.ledger import create_schema, open_ledger
+        from tradegraph_dagster.adapters.sql.ledger import open_ledger
 
-        self.deployment.root.mkdir(parents=True, exist_ok=True)
-        create_schema(self.deployment.effective_ledger_url)
         return open_ledger(
-            self.deployment.effective_ledger_url,
+            self._ledger_url,
             market=self.name,
             clock=self.clock,
             audit_key=self.deployment.audit_key(),
         )
+
+    @cached_property
+    def _ledger_url(self) -> str:
+        """Where the ledger is, its tables made."""
+        from tradegraph_dagster.adapters.sql.ledger import create_schema
+
+        self.deployment.root.mkdir(parents=True, exist_ok=True)
+        create_schema(self.deployment.effective_ledger_url)
+        return self.deployment.effective_ledger_url
 
     @property
     def books(self) -> TradingBooks:
@@ -197,9 +213,11 @@ class MarketDesk:
         """What the readiness of a session depends on besides the lake."""
         from tradegraph_dagster.domain.monitoring.readiness import Surroundings
 
+        names = [source.name for source in self.bar_sources.sources]
         return Surroundings(
             due=self.latest_due(),
-            preferred_source=self.bar_sources.sources[0].name,
+            preferred_source=names[0],
+            open_breakers=tuple(self.source_watch.route(names, DataKind.BARS).resting),
             halted=self.books.kill_switch.engaged(),
         )
 

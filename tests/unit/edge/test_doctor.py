@@ -10,6 +10,7 @@ import yaml
 
 from tradegraph_dagster.cli import doctor
 from tradegraph_dagster.domain.core.errors import ConfigError, SourceRefused, SourceUnavailable
+from tradegraph_dagster.domain.market_data.step import ingest_bars
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, load_settings
 
@@ -63,3 +64,17 @@ def test_the_doctor_reports_it_among_its_answers(
     row = next(row for row in rows if row["question"] == "cn corporate actions")
     assert not row["ok"]
     assert "does not exist" in row["answer"]
+
+
+def test_the_doctor_says_which_sources_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    desk = paper_desk(tmp_path)
+    told = "baostock instruments: closed; baostock bars: {}; baostock actions: closed"
+    assert doctor._source(desk) == told.format("closed")
+    days = [desk.settings.history_first]
+    for _ in range(desk.source_watch.policy.failures_to_open):
+        with pytest.raises(SourceUnavailable):
+            ingest_bars(desk.workspace, desk.bar_sources, days, latest_closed=days[0])
+    with pytest.raises(OSError, match="no source of bars may be asked now") as caught:
+        doctor._source(desk)
+    assert told.format("open") in str(caught.value)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.market_data.health import RoutingPolicy
 from tradegraph_dagster.settings import ENVIRONMENTS, PROJECT_ROOT, load_settings
 
 DEMO = yaml.safe_load((PROJECT_ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
@@ -57,7 +58,20 @@ def test_every_shipped_environment_loads(environment: str) -> None:
         ("markets.cn.history_first", "soon", "history_first: Input should be a valid date"),
         ("markets.cn.sources.0.kind", "telepathy", "kind: found 'telepathy', allowed:"),
         ("markets.cn.sources.0.options.names", "many", "names"),
-        ("markets.cn.sources.0.options.colour", 1, "colour"),
+        (
+            "markets.cn.sources.0.options.colour",
+            1,
+            "markets.cn.sources.0: Value error, options.colour: unknown key; allowed: names, seed",
+        ),
+        (
+            "markets.cn.sources.0.colour",
+            1,
+            "markets.cn.sources.0.colour: unknown key; allowed: kind, options",
+        ),
+        ("markets.cn.sources", [], "markets.cn.sources: List should have at least 1 item"),
+        ("markets.cn.routing.colour", 1, "unknown key; allowed: ewma_weight, recovery_hours"),
+        ("markets.cn.routing.failures_to_open", 0, "failures_to_open: found 0, allowed: 1 to 100"),
+        ("markets.cn.routing.cool_down_minutes", 1.5, "cool_down_minutes: Input should be a valid"),
         ("markets.cn.risk.max_position.max_position_frac", -0.05, "max_position_frac"),
         ("markets.cn.risk.max_luck", {}, "max_luck"),
         ("markets.cn.features", "alpha9000", "alpha9000"),
@@ -82,6 +96,29 @@ def test_variables_override_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings("demo")
     assert settings.markets["cn"].training.seed == 7
     assert settings.lake_dir == PROJECT_ROOT / "elsewhere" / "lake"
+
+
+def test_variables_reach_into_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEGRAPH_MARKETS__CN__SOURCES__0__OPTIONS__NAMES", "17")
+    monkeypatch.setenv("TRADEGRAPH_MARKETS__CN__ROUTING__FAILURES_TO_OPEN", "2")
+    market = load_settings("demo").markets["cn"]
+    assert market.sources[0].parsed_options.names == 17
+    assert market.routing.build() == RoutingPolicy(failures_to_open=2)
+
+
+def test_a_variable_replaces_a_whole_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEGRAPH_MARKETS__CN__SOURCES__0", "{kind: sample}")
+    assert load_settings("demo").markets["cn"].sources[0].kind == "sample"
+
+
+@pytest.mark.parametrize("entry", ["1", "first", "-1"])
+def test_a_variable_for_an_entry_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    allowed = rf"found '{entry}' in a list, allowed: an entry from 0 to 0"
+    for tail in ("", ".kind"):
+        with pytest.raises(ConfigError, match=allowed):
+            load_settings("demo", {f"markets.cn.sources.{entry}{tail}": "sample"})
 
 
 def test_the_command_line_overrides_variables(monkeypatch: pytest.MonkeyPatch) -> None:

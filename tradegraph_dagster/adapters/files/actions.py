@@ -7,8 +7,7 @@ from datetime import date
 
 import polars as pl
 
-from tradegraph_dagster.adapters.files.folder import MappedFolder
-from tradegraph_dagster.adapters.files.mapping import ActionsMapping
+from tradegraph_dagster.adapters.files.folder import open_folder
 from tradegraph_dagster.adapters.files.options import FilesOptions
 from tradegraph_dagster.domain.core.errors import SourceRefused, SourceSuspect
 from tradegraph_dagster.domain.core.frames import conform_frame
@@ -29,7 +28,7 @@ class FilesActions:
 
     def __init__(self, market: Market, options: FilesOptions) -> None:
         self._calendar = market.calendar
-        self._folder = MappedFolder(market, options)
+        self._folder = open_folder(market, options)
         self.name = self._folder.mapping.source
 
     def corporate_actions(self, sessions: Sequence[date]) -> pl.DataFrame:
@@ -46,7 +45,7 @@ class FilesActions:
                 f"source {self.name}: its mapping names no files with corporate actions, so no "
                 "bars can be adjusted; add a table `actions` to the mapping"
             )
-        events = _to_events(self._folder.table(mapping), mapping)
+        events = table_to_events(self._folder.table(mapping))
         days = set(events.get_column("session"))
         for session in sessions:
             self._require_dated(session, days)
@@ -68,7 +67,11 @@ class FilesActions:
             )
 
 
-def _to_events(table: pl.DataFrame, mapping: ActionsMapping) -> pl.DataFrame:
+def table_to_events(table: pl.DataFrame) -> pl.DataFrame:
+    """One row a symbol and ex-date of the rows that are decided and change something.
+
+    Rows that say the same twice count once; several events of one day are added up.
+    """
     dated = table.filter(pl.col("session").is_not_null())
     absent = [
         pl.lit(value).alias(name) for name, value in _NOTHING.items() if name not in table.columns

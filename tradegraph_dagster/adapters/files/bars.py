@@ -7,14 +7,14 @@ from datetime import date
 
 import polars as pl
 
-from tradegraph_dagster.adapters.files.folder import MappedFolder, board_of
+from tradegraph_dagster.adapters.files.folder import board_of, open_folder
 from tradegraph_dagster.adapters.files.listed import (
     require_few_vanished,
     rows_to_spans,
     spans_to_listed,
     table_to_listings,
 )
-from tradegraph_dagster.adapters.files.mapping import FROM_PRICES, NUMBERS, BarsMapping
+from tradegraph_dagster.adapters.files.mapping import NUMBERS, BarsMapping
 from tradegraph_dagster.adapters.files.options import FilesOptions
 from tradegraph_dagster.domain.core.errors import (
     SchemaError,
@@ -40,8 +40,9 @@ class FilesBars:
 
     def __init__(self, market: Market, options: FilesOptions) -> None:
         self._market = market
-        self._folder = MappedFolder(market, options)
+        self._folder = open_folder(market, options)
         self.name = self._folder.mapping.source
+        self._complete: tuple[pl.DataFrame, pl.DataFrame] | None = None
 
     def instruments(self, sessions: Sequence[date]) -> pl.DataFrame:
         """Symbols that are listed on each session, with a row on it or not.
@@ -77,8 +78,12 @@ class FilesBars:
     def _rows(self, sessions: Sequence[date]) -> pl.DataFrame:
         """Every row of the files, once they are found fit to answer for the sessions."""
         mapping = self._folder.mapping.bars
-        rows = _complete(self._folder.table(mapping), mapping)
-        _require_keys(rows, mapping)
+        table = self._folder.table(mapping)
+        if self._complete is None or self._complete[0] is not table:
+            rows = complete_bars(table, mapping)
+            _require_keys(rows, mapping)
+            self._complete = (table, rows)
+        rows = self._complete[1]
         _require_covered(self._market, rows, sessions, self.name)
         if mapping.missing_rows == "suspended":
             require_few_vanished(
@@ -96,12 +101,14 @@ class FilesBars:
         return rows_to_spans(rows, table_to_listings(table))
 
 
-def _complete(table: pl.DataFrame, mapping: BarsMapping) -> pl.DataFrame:
+def complete_bars(table: pl.DataFrame, mapping: BarsMapping) -> pl.DataFrame:
     """Fill in what the files do not have; a suspended bar has no prices and no turnover."""
     rows = table
-    if "amount" not in mapping.columns and mapping.defaults.get("amount") == FROM_PRICES:
-        typical = (pl.col("open") + pl.col("high") + pl.col("low") + pl.col("close")) / 4
+    typical = (pl.col("open") + pl.col("high") + pl.col("low") + pl.col("close")) / 4
+    if "amount" not in mapping.columns:
         rows = rows.with_columns(amount=pl.col("volume") * typical)
+    if "volume" not in mapping.columns:
+        rows = rows.with_columns(volume=pl.col("amount") / typical)
     for name, value in (("is_suspended", False), ("is_st", False), ("name", None)):
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(value).alias(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import polars as pl
 
@@ -16,7 +16,7 @@ from tradegraph_dagster.domain.markets.schema import Market
 
 EXCHANGES = ("SH", "SZ", "BJ")
 _PREFIXED = re.compile(r"(sh|sz|bj)\.?(\d{6})", re.IGNORECASE)
-Table = TypeVar("Table", bound=TableMapping)
+_opened: WeakValueDictionary[tuple[int, str, str, int], MappedFolder] = WeakValueDictionary()
 
 
 class MappedFolder:
@@ -41,7 +41,8 @@ class MappedFolder:
         """
         paths = find_files(self._folder, mapping)
         stamp = stamp_files(paths)
-        kept = self._read.get(mapping.files)
+        name = mapping.model_dump_json()
+        kept = self._read.get(name)
         if kept is not None and kept[0] == stamp:
             return kept[1]
         rows = read_table(paths, mapping, self.market.calendar.timezone)
@@ -53,8 +54,26 @@ class MappedFolder:
         rows = rows.with_columns(
             pl.col("symbol").replace_strict(spelled, default=None, return_dtype=pl.String)
         )
-        self._read[mapping.files] = (stamp, rows)
+        self._read[name] = (stamp, rows)
         return rows
+
+
+def open_folder(market: Market, options: FilesOptions) -> MappedFolder:
+    """The mapped folder, one for all sources of a market, so that each file is read once.
+
+    It lives as long as a source holds it; another mapping file under the same name is another one.
+
+    Raises:
+        ConfigError: The mapping file cannot be used.
+    """
+    path = Path(options.mapping)
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    key = (id(market), options.folder, options.mapping, changed)
+    folder = _opened.get(key)
+    if folder is None:
+        folder = MappedFolder(market, options)
+        _opened[key] = folder
+    return folder
 
 
 def spell_symbol(written: str, style: str, market: Market) -> str:
@@ -73,7 +92,8 @@ def spell_symbol(written: str, style: str, market: Market) -> str:
         code = symbol.zfill(6)
         spellings = [f"{code}.{exchange}" for exchange in EXCHANGES]
         return next((one for one in spellings if board_of(one, market) is not None), code)
-    return symbol.upper()
+    # Stock classes are BRK.A; some vendors write BRK_A.
+    return symbol.upper().replace("_", ".")
 
 
 def board_of(symbol: str, market: Market) -> str | None:

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tradegraph_dagster.domain.core.errors import ConfigError
 
 NUMBERS = ("open", "high", "low", "close", "volume", "amount")
+# What only an audit of the vendor's history reads.
+AUDITED_NUMBERS = ("adjusted_close", "capital_gains")
 EVENT_NUMBERS = ("cash_per_share", "bonus_ratio", "rights_ratio", "rights_price", "split_ratio")
+TURNOVER = ("volume", "amount")
 FROM_PRICES = "from_prices"
 SymbolStyle = Literal["suffixed", "prefixed", "bare", "ticker"]
 
@@ -23,10 +26,12 @@ class TableMapping(BaseModel):
         files: Glob in the folder.
         layout: `one_file` for the whole table; `file_per_symbol`, where the file's name is the
             symbol unless a column is mapped; `file_per_session`, any number of files by date.
-        columns: Our column -> theirs.
+        columns: Our column -> theirs; for an amount or a ratio a list of theirs, which are added.
         date_format: Of dates kept as text or as whole numbers, such as "%Y%m%d".
         multipliers: Our number column -> what to multiply theirs by, such as 100 for lots.
         defaults: Our column -> the value of all rows where they have no such column.
+        only_when: Their column -> the value, as text, of the rows that count; the others are left
+            out unread.
         true_when: Our flag column -> the value of theirs, as text, that means yes.
         symbol_style: How this table spells symbols, where it does so in another way than the rest.
     """
@@ -35,10 +40,11 @@ class TableMapping(BaseModel):
 
     files: str
     layout: Literal["one_file", "file_per_symbol", "file_per_session"]
-    columns: dict[str, str]
+    columns: dict[str, str | list[str]]
     date_format: str | None = None
     multipliers: dict[str, float] = {}
     defaults: dict[str, bool | float | str] = {}
+    only_when: dict[str, str] = {}
     true_when: dict[str, str] = {}
     symbol_style: SymbolStyle | None = None
 
@@ -52,6 +58,9 @@ class TableMapping(BaseModel):
         for part in (self.columns, self.defaults, self.multipliers, self.true_when):
             if strange := sorted(set(part) - known):
                 raise ValueError(f"unknown columns {strange}; known: {sorted(known)}")
+        sums = {name for name, theirs in self.columns.items() if isinstance(theirs, list)}
+        if wrong := sorted(sums - set(EVENT_NUMBERS)):
+            raise ValueError(f"columns {wrong} cannot be added up from several; name one column")
         if absent := sorted(needed - given):
             raise ValueError(f"columns or defaults must give {absent}")
         if "symbol" not in given and self.layout != "file_per_symbol":
@@ -76,15 +85,20 @@ class BarsMapping(TableMapping):
     def _check(self) -> BarsMapping:
         self.require(
             {"session", *NUMBERS},
-            {"session", "symbol", *NUMBERS, "is_suspended", "is_st", "name", "known_at"},
+            {"session", "symbol", *NUMBERS, *AUDITED_NUMBERS, "is_suspended", "is_st", "name"}
+            | {"known_at"},
         )
         wrong = {
             name: value
             for name, value in self.defaults.items()
-            if name in NUMBERS and (name, value) != ("amount", FROM_PRICES)
+            if name in NUMBERS and (name not in TURNOVER or value != FROM_PRICES)
         }
         if wrong:
-            raise ValueError(f"defaults: found {wrong}, allowed: amount: {FROM_PRICES}")
+            raise ValueError(
+                f"defaults: found {wrong}, allowed: {FROM_PRICES} for one of {', '.join(TURNOVER)}"
+            )
+        if not set(TURNOVER) & set(self.columns):
+            raise ValueError(f"columns must give one of {', '.join(TURNOVER)}")
         return self
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import polars as pl
 
-from tradegraph_dagster.adapters.files.mapping import EVENT_NUMBERS, NUMBERS, TableMapping
+from tradegraph_dagster.adapters.files.mapping import (
+    AUDITED_NUMBERS,
+    EVENT_NUMBERS,
+    NUMBERS,
+    TableMapping,
+)
 from tradegraph_dagster.domain.core.errors import ConfigError, SchemaError, SourceUnavailable
 from tradegraph_dagster.domain.core.frames import INSTANT
 
@@ -62,14 +68,29 @@ def read_table(paths: Sequence[Path], mapping: TableMapping, timezone: str) -> p
 
 def _read_file(path: Path, mapping: TableMapping, timezone: str) -> pl.DataFrame:
     raw = _open(path)
-    absent = {ours: theirs for ours, theirs in mapping.columns.items() if theirs not in raw.columns}
+    _require_columns(path, raw, mapping)
+    counted = raw
+    for theirs, value in mapping.only_when.items():
+        counted = counted.filter(pl.col(theirs).cast(pl.String) == value)
+    read = counted.select(
+        _read_column(path, counted, ours, theirs, mapping)
+        for ours, theirs in mapping.columns.items()
+    )
+    if "symbol" not in mapping.columns:
+        read = read.with_columns(symbol=pl.lit(path.stem))
+    return read.with_columns(known_at=_known_at(path, read, timezone))
+
+
+def _require_columns(path: Path, raw: pl.DataFrame, mapping: TableMapping) -> None:
+    wanted = {**mapping.columns, **{f"only_when {name}": name for name in mapping.only_when}}
+    present = set(raw.columns)
+    absent = {ours: theirs for ours, theirs in wanted.items() if not set(_names(theirs)) <= present}
     if absent:
         raise SchemaError(f"file {path}: expected columns {absent}, found {raw.columns}")
-    named = raw.select(pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items())
-    if "symbol" not in mapping.columns:
-        named = named.with_columns(symbol=pl.lit(path.stem))
-    read = named.with_columns(_read_column(path, series, mapping) for series in named)
-    return read.with_columns(known_at=_known_at(path, read, timezone))
+
+
+def _names(column: str | list[str]) -> list[str]:
+    return column if isinstance(column, list) else [column]
 
 
 def _open(path: Path) -> pl.DataFrame:
@@ -79,47 +100,65 @@ def _open(path: Path) -> pl.DataFrame:
         if path.suffix in (".csv", ".gz"):
             # Everything as text: codes keep their zeros, and what is no number can be named.
             return pl.read_csv(path, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        if path.suffix == ".zip":
+            return pl.read_csv(_unzip(path), infer_schema=False)
+    except (OSError, BadZipFile, pl.exceptions.PolarsError) as error:
         raise SchemaError(f"file {path}: cannot be read: {error}") from error
-    raise ConfigError(f"file {path}: expected .csv, .csv.gz or .parquet")
+    raise ConfigError(f"file {path}: expected .csv, .csv.gz, .zip or .parquet")
 
 
-def _read_column(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
-    name = series.name
-    if name in (*NUMBERS, *EVENT_NUMBERS):
-        return _to_number(path, series, mapping) * mapping.multipliers.get(name, 1.0)
-    if name in (*DAYS, "known_at"):
-        return _to_time(path, series, mapping)
-    if name in FLAGS:
-        return series.cast(pl.String) == mapping.true_when.get(name, "1")
-    return series.cast(pl.String)
+def _unzip(path: Path) -> bytes:
+    with ZipFile(path) as archive:
+        tables = [name for name in archive.namelist() if name.endswith(".csv")]
+        if len(tables) != 1:
+            raise SchemaError(f"file {path}: expected one .csv in it, found {len(tables)}")
+        return archive.read(tables[0])
 
 
-def _to_number(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
+def _read_column(
+    path: Path, raw: pl.DataFrame, ours: str, theirs: str | list[str], mapping: TableMapping
+) -> pl.Series:
+    parts = [raw.get_column(name) for name in _names(theirs)]
+    if ours in (*NUMBERS, *AUDITED_NUMBERS, *EVENT_NUMBERS):
+        numbers = [_to_number(path, part) for part in parts]
+        # One vendor column of several may be empty where it adds nothing.
+        total = numbers[0] if len(numbers) == 1 else _sum(numbers)
+        return (total * mapping.multipliers.get(ours, 1.0)).alias(ours)
+    series = parts[0]
+    if ours in (*DAYS, "known_at"):
+        return _to_time(path, series, mapping, is_day=ours in DAYS).alias(ours)
+    if ours in FLAGS:
+        return (series.cast(pl.String) == mapping.true_when.get(ours, "1")).alias(ours)
+    return series.cast(pl.String).alias(ours)
+
+
+def _sum(numbers: Sequence[pl.Series]) -> pl.Series:
+    return pl.DataFrame({str(at): part for at, part in enumerate(numbers)}).sum_horizontal()
+
+
+def _to_number(path: Path, series: pl.Series) -> pl.Series:
     text = series.str.strip_chars().replace("", None) if series.dtype == pl.String else series
     number = text.cast(pl.Float64, strict=False)
-    _require_read(path, text, number, mapping, "a number")
+    _require_read(path, text, number, "a number")
     return number
 
 
-def _to_time(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
+def _to_time(path: Path, series: pl.Series, mapping: TableMapping, *, is_day: bool) -> pl.Series:
     if series.dtype.is_temporal():
-        return series.cast(pl.Date) if series.name in DAYS else series
+        return series.cast(pl.Date) if is_day else series
     text = series.cast(pl.String).str.strip_chars().replace("", None)
     # A column of whole numbers with holes was stored as floats.
     text = text.str.strip_suffix(".0")
     day = text.str.to_date(mapping.date_format, strict=False)
-    _require_read(path, text, day, mapping, f"a date {mapping.date_format or 'such as 2024-12-31'}")
+    _require_read(path, text, day, f"a date {mapping.date_format or 'such as 2024-12-31'}")
     return day
 
 
-def _require_read(
-    path: Path, given: pl.Series, read: pl.Series, mapping: TableMapping, expected: str
-) -> None:
+def _require_read(path: Path, given: pl.Series, read: pl.Series, expected: str) -> None:
     lost = given.filter(given.is_not_null() & read.is_null())
     if len(lost):
         raise SchemaError(
-            f"file {path}: column {mapping.columns[given.name]!r}: expected {expected}, "
+            f"file {path}: column {given.name!r}: expected {expected}, "
             f"found {lost[0]!r} in {len(lost)} rows"
         )
 

@@ -25,6 +25,8 @@ from tradegraph_dagster.domain.core.errors import (
 from tradegraph_dagster.domain.core.fingerprint import frame_fingerprint
 from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame
 
+# Higher levels of zstd save 1 % of the space and take a third more time.
+COMPRESSION_LEVEL = 1
 _FINGERPRINT_KEY = "tradegraph_fingerprint"
 # A writer's temporary file begins with a dot and is no partition.
 _PARTITION = re.compile(r"\d{4}-\d\d-\d\d\.parquet")
@@ -48,7 +50,12 @@ class ParquetFrameStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 frame.write_parquet(
-                    file, compression="zstd", metadata={_FINGERPRINT_KEY: fingerprint}
+                    file,
+                    compression="zstd",
+                    compression_level=COMPRESSION_LEVEL,
+                    # A file is one session: nobody skips a part of it by its statistics.
+                    statistics=False,
+                    metadata={_FINGERPRINT_KEY: fingerprint},
                 )
                 file.flush()
                 os.fsync(file.fileno())

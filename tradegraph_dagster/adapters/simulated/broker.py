@@ -36,6 +36,7 @@ from tradegraph_dagster.domain.core.errors import (
     TradingHalted,
     UnknownSymbol,
 )
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.lots import legal_buy_quantity, legal_sell_quantity
@@ -178,7 +179,11 @@ class SimulatedBroker:
     def _known_actions(self, session: date) -> dict[str, CorporateAction]:
         if session not in self._ws.store.partitions(CORPORATE_ACTIONS.name):
             return {}
-        return frame_to_actions(self._ws.store.read(CORPORATE_ACTIONS, [session]))
+        return self._actions(session)
+
+    def _actions(self, session: date) -> dict[str, CorporateAction]:
+        stored = self._ws.store.read(CORPORATE_ACTIONS, [session])
+        return frame_to_actions(events_in_force(stored))
 
     def _listed_before(self, session: date) -> frozenset[str]:
         if session not in self._listed:
@@ -213,7 +218,7 @@ class SimulatedBroker:
         market = self._ws.market
         account, bookings = self._open_account(session, books)
         # Read even when nothing is held: a session whose data is absent is not settled.
-        actions = frame_to_actions(self._ws.store.read(CORPORATE_ACTIONS, [session]))
+        actions = self._actions(session)
         bars = self._ws.store.read(ADJUSTED_BARS, [session])
         instruments = self._ws.store.read(INSTRUMENTS, [session])
         account, booked = apply_actions(account, actions, market=market.name, session=session)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    Double,
     ForeignKeyConstraint,
     Integer,
     MetaData,
@@ -143,6 +144,22 @@ QUARANTINE_RELEASES = Table(
     Column("actor", String(128), nullable=False),
     Column("released_at", Instant, nullable=False),
     UniqueConstraint("market", "session", "symbol", "bar", "gates"),
+)
+
+SOURCE_HEALTH = Table(
+    "source_health",
+    metadata,
+    Column("market", String(32), primary_key=True),
+    Column("source", String(128), primary_key=True),
+    Column("data", String(32), primary_key=True),
+    Column("success", Double, nullable=False),
+    Column("latency_seconds", Double, nullable=False),
+    Column("completeness", Double, nullable=False),
+    Column("agreement", Double, nullable=False),
+    Column("consecutive_failures", Integer, nullable=False),
+    Column("opened_at", Instant, nullable=True),
+    Column("last_error", Text, nullable=False),
+    Column("updated_at", Instant, nullable=True),
 )
 
 # The unique previous hash makes a fork impossible. Without a row id SQLite cannot replace a row

@@ -36,9 +36,8 @@ def _series_bytes(series: pl.Series) -> bytes:
         mask = b"null" + series.is_null().to_numpy().tobytes()
         series = series.fill_null(strategy="zero") if _is_plain(series) else series.drop_nulls()
     if series.dtype == pl.String:
-        texts = [text.encode() for text in series.to_list()]
-        lengths = np.fromiter((len(text) for text in texts), dtype="<i8", count=len(texts))
-        return mask + lengths.tobytes() + b"".join(texts)
+        lengths = series.str.len_bytes().cast(pl.Int64).to_numpy()
+        return mask + lengths.tobytes() + (series.str.join("").item() or "").encode()
     return mask + np.ascontiguousarray(series.to_numpy()).tobytes()
 
 

@@ -6,15 +6,21 @@ One store holds one market. A partition is named by its session (`2024-01-05`) o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import Protocol
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.errors import MissingSession, TradeGraphError
 from tradegraph_dagster.domain.core.frames import FrameSchema
+
+SESSIONS_A_BATCH = 60
+# Half of a write is waiting for the disk, so more can be under way than there are processors.
+WRITERS = 4
 
 
 class FrameStore(Protocol):
@@ -69,6 +75,16 @@ class StepReport:
     withheld: Mapping[date, TradeGraphError] = field(default_factory=dict)
 
 
+def join_reports(
+    reports: Sequence[StepReport], refused: Mapping[date, TradeGraphError]
+) -> StepReport:
+    """The reports of batches as one, with the sessions that were refused before any was begun."""
+    withheld = dict(refused)
+    for report in reports:
+        withheld.update(report.withheld)
+    return StepReport(tuple(one for report in reports for one in report.written), withheld)
+
+
 def split_ready(
     store: FrameStore,
     needs: Mapping[str, Callable[[date], Sequence[date]]],
@@ -112,6 +128,13 @@ def split_ready(
     return tuple(ready), withheld
 
 
+def batched_sessions(sessions: Sequence[date]) -> Iterator[tuple[date, ...]]:
+    """`sessions` in order, a batch at a time: memory grows with the batch, not with history."""
+    rest = iter(sessions)
+    while batch := tuple(islice(rest, SESSIONS_A_BATCH)):
+        yield batch
+
+
 def write_sessions(
     store: FrameStore,
     schema: FrameSchema,
@@ -119,12 +142,18 @@ def write_sessions(
     sessions: Iterable[date],
     facts: Callable[[pl.DataFrame], Mapping[str, float | int | str]] | None = None,
 ) -> tuple[Written, ...]:
-    """Write one partition a session, also for sessions with no rows."""
+    """Write one partition a session, also for sessions with no rows.
+
+    Raises:
+        SchemaError: A partition does not fit; others may have been written, each of them whole.
+        StoreUnavailable: As above.
+    """
     parts = frame.partition_by("session", as_dict=True) if frame.height else {}
-    written = []
-    for session in sessions:
+
+    def write(session: date) -> Written:
         part = parts.get((session,), schema.empty())
         fingerprint = store.write(schema, session, part)
-        extra = facts(part) if facts else {}
-        written.append(Written(session, part.height, fingerprint, extra))
-    return tuple(written)
+        return Written(session, part.height, fingerprint, facts(part) if facts else {})
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return tuple(pool.map(write, sessions))

@@ -7,7 +7,6 @@ read.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,8 +18,6 @@ from tradegraph_dagster.domain.core.errors import SchemaError
 
 SESSION_SYMBOL = ("session", "symbol")
 INSTANT = pl.Datetime("us", "UTC")
-# Up to here comparing neighbours in Python is quicker than sorting in Polars.
-_SMALL_FRAME = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,8 @@ def conform_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
         cast = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.dtypes.items())
     except pl.exceptions.PolarsError as error:
         raise SchemaError(f"cannot cast to the schema: {error}", table=schema.name) from error
-    return check_frame(cast.sort(schema.key), schema)
+    is_sorted = cast.height < 2 or cast.select(_is_ascending(schema.key)).item()
+    return check_frame(cast if is_sorted else cast.sort(schema.key), schema)
 
 
 def only_symbols(frame: pl.DataFrame, symbols: Sequence[str] | None) -> pl.DataFrame:
@@ -128,10 +126,8 @@ def _check_key(frame: pl.DataFrame, schema: FrameSchema) -> None:
     if frame.height < 2:
         return
     key = frame.select(schema.key)
-    if frame.height < _SMALL_FRAME:
-        rows = key.rows()
-        if all(before < after for before, after in itertools.pairwise(rows)):
-            return
+    if key.select(_is_ascending(schema.key)).item():
+        return
     repeated = key.filter(key.is_duplicated())
     if repeated.height:
         raise SchemaError(
@@ -139,5 +135,13 @@ def _check_key(frame: pl.DataFrame, schema: FrameSchema) -> None:
             f"the first {repeated.row(0)}",
             table=schema.name,
         )
-    if not key.equals(key.sort(schema.key)):
-        raise SchemaError(f"expected rows sorted by {schema.key}", table=schema.name)
+    raise SchemaError(f"expected rows sorted by {schema.key}", table=schema.name)
+
+
+def _is_ascending(names: Sequence[str]) -> pl.Expr:
+    """Whether each row's key is above that of the row before, one pass over the frame."""
+    above = pl.lit(False)
+    for name in reversed(names):
+        now, before = pl.col(name).slice(1), pl.col(name).head(pl.len() - 1)
+        above = (now > before) | ((now == before) & above)
+    return above.all()

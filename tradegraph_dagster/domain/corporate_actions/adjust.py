@@ -18,8 +18,9 @@ import numpy as np
 import polars as pl
 
 from tradegraph_dagster.domain.core.errors import SourceSuspect
-from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
+from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.factors import (
     price_factor_step,
     reference_price,
@@ -31,6 +32,8 @@ from tradegraph_dagster.domain.markets.schema import Market
 
 # A vendor that leaves out more listed instruments than this has sent half a file.
 MAX_CARRIED_FRAC = 0.02
+# What a session hands on to the next one, a row a symbol.
+STATE = ("symbol", "last_raw_close", "price_factor", "share_factor")
 
 _PRICES = ("open", "high", "low", "close")
 _EVENT = ("cash_per_share", "bonus_ratio", "rights_ratio", "rights_price", "split_ratio")
@@ -41,17 +44,17 @@ class _Grid:
     """Range laid out as arrays of shape (sessions, symbols).
 
     Attributes:
-        symbols: Name of each column.
+        symbols: Name of each column, sorted.
         close: Raw close of a traded bar, NaN where there is none.
-        has_bar: Whether the vendor sent a row.
-        is_listed: Whether the symbol is an instrument of the session.
+        bar_at: Row of the bar in its frame, -1 where the vendor sent none.
+        listed_at: Row of the instrument in its frame, -1 where it is none of the session.
         events: Session's row -> columns with an event and their CORPORATE_ACTIONS rows.
     """
 
     symbols: pl.Series
     close: np.ndarray
-    has_bar: np.ndarray
-    is_listed: np.ndarray
+    bar_at: np.ndarray
+    listed_at: np.ndarray
     events: dict[int, tuple[np.ndarray, pl.DataFrame]]
 
 
@@ -83,13 +86,13 @@ def bars_to_adjusted_bars(
     A symbol that was there on the session before and is still listed, but has no bar, is carried
     as suspended: dropping it would restart its factors at 1 and tear its history apart.
 
-    Timing: row t reads bars, events and instruments of t and the adjusted bars of t-1.
+    Timing: row t reads bars, events and instruments of t and the state after t-1.
 
     Args:
         raw: RAW_BARS rows of `sessions`; of several versions the newest counts.
-        actions: CORPORATE_ACTIONS rows of `sessions`.
+        actions: CORPORATE_ACTIONS rows of `sessions`; of several versions the newest counts.
         instruments: INSTRUMENTS rows of `sessions`.
-        previous: ADJUSTED_BARS rows of the session before the first; none where history begins.
+        previous: The columns `STATE` of the session before the first; no rows where history begins.
         market: Whose calendar counts the sessions since listing.
         sessions: Consecutive sessions, ascending.
 
@@ -101,7 +104,7 @@ def bars_to_adjusted_bars(
             would have to be carried. Names the session; those before it can be computed.
     """
     bars = latest_versions(raw)
-    grid = _to_grid(bars, actions, instruments, previous, sessions)
+    grid = _to_grid(bars, events_in_force(actions), instruments, previous, sessions)
     chained = _chain(grid, _start(grid.symbols, previous), sessions)
     return _to_rows(chained, bars, instruments, market.calendar)
 
@@ -114,18 +117,29 @@ def _to_grid(
     sessions: Sequence[date],
 ) -> _Grid:
     symbols = pl.concat([previous.get_column("symbol"), bars.get_column("symbol")]).unique().sort()
-    columns = pl.DataFrame({"symbol": symbols}).with_row_index("column")
-    rows = pl.DataFrame({"session": sessions}, schema={"session": pl.Date}).with_row_index("row")
+    columns = pl.Enum(symbols)
+    days = np.array(sessions, dtype="datetime64[D]")
 
     def place(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.join(rows, on="session").join(columns, on="symbol").sort("row", "column")
+        """Rows of known symbols, with their `row` and `column` in the grid and `at` in the frame.
+
+        Reading an Enum is quicker than joining on strings.
+        """
+        column = pl.col("symbol").cast(columns, strict=False).to_physical().cast(pl.Int64)
+        row = np.searchsorted(days, frame.get_column("session").to_numpy())
+        placed = frame.with_columns(pl.Series("row", row), column=column).with_row_index("at")
+        return placed.drop_nulls("column")
 
     shape = (len(sessions), len(symbols))
+    placed = place(bars)
+    close = np.full(shape, np.nan)
+    traded = _traded(placed)
+    close[_cells(traded)] = traded.get_column("close").to_numpy()
     return _Grid(
         symbols=symbols,
-        close=_scatter(shape, place(_traded(bars)), "close"),
-        has_bar=~np.isnan(_scatter(shape, place(bars), None)),
-        is_listed=~np.isnan(_scatter(shape, place(instruments), None)),
+        close=close,
+        bar_at=_row_numbers(shape, placed),
+        listed_at=_row_numbers(shape, place(instruments)),
         events={
             row: (part.get_column("column").to_numpy(), part)
             for (row,), part in place(actions).partition_by("row", as_dict=True).items()
@@ -139,16 +153,18 @@ def _traded(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.filter(~pl.col("is_suspended") & close.is_finite() & (close > 0))
 
 
-def _scatter(shape: tuple[int, int], placed: pl.DataFrame, column: str | None) -> np.ndarray:
-    """An array that holds a column's values, or 1 without a column, and NaN elsewhere."""
-    values = np.full(shape, np.nan)
-    at = placed.get_column("row").to_numpy(), placed.get_column("column").to_numpy()
-    values[at] = 1.0 if column is None else placed.get_column(column).to_numpy()
-    return values
+def _cells(placed: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return placed.get_column("row").to_numpy(), placed.get_column("column").to_numpy()
+
+
+def _row_numbers(shape: tuple[int, int], placed: pl.DataFrame) -> np.ndarray:
+    numbers = np.full(shape, -1, dtype=np.int64)
+    numbers[_cells(placed)] = placed.get_column("at").to_numpy()
+    return numbers
 
 
 def _start(symbols: pl.Series, previous: pl.DataFrame) -> _State:
-    known = previous.select("symbol", "last_raw_close", "price_factor", "share_factor")
+    known = previous.select(STATE)
     state = pl.DataFrame({"symbol": symbols}).join(known, on="symbol", how="left").sort("symbol")
     return _State(
         last_close=state.get_column("last_raw_close").fill_null(np.nan).to_numpy().copy(),
@@ -159,38 +175,51 @@ def _start(symbols: pl.Series, previous: pl.DataFrame) -> _State:
 
 
 def _chain(grid: _Grid, state: _State, sessions: Sequence[date]) -> pl.DataFrame:
-    """Long rows (session, symbol, reference_close, last_raw_close, factors, is_carried)."""
+    """Long rows (session, symbol, bar_at, listed_at, reference_close, state after the session)."""
     parts = []
     for row, session in enumerate(sessions):
-        carried = state.has_row & grid.is_listed[row] & ~grid.has_bar[row]
+        has_bar = grid.bar_at[row] >= 0
+        carried = state.has_row & (grid.listed_at[row] >= 0) & ~has_bar
         _require_few(carried, grid, row, session)
         if row in grid.events:
             _apply_events(state, *grid.events[row], session)
         reference = state.last_close.copy()
-        has_row = grid.has_bar[row] | carried
+        has_row = has_bar | carried
         traded = ~np.isnan(grid.close[row])
         state.last_close = np.where(traded, grid.close[row], state.last_close)
         state.last_close[~has_row] = np.nan
         state.price_factor[~has_row] = 1.0
         state.share_factor[~has_row] = 1.0
         state.has_row = has_row
+        columns = np.flatnonzero(has_row)
         parts.append(
-            pl.DataFrame(
-                {
-                    "symbol": grid.symbols.filter(pl.Series(has_row)),
-                    "reference_close": reference[has_row],
-                    "last_raw_close": state.last_close[has_row],
-                    "price_factor": state.price_factor[has_row],
-                    "share_factor": state.share_factor[has_row],
-                    "is_carried": carried[has_row],
-                }
-            ).select(pl.lit(session).alias("session"), pl.all())
+            {
+                "row": np.full(len(columns), row),
+                "column": columns,
+                "bar_at": grid.bar_at[row, columns],
+                "listed_at": grid.listed_at[row, columns],
+                "reference_close": reference[columns],
+                "last_raw_close": state.last_close[columns],
+                "price_factor": state.price_factor[columns],
+                "share_factor": state.share_factor[columns],
+            }
         )
-    return pl.concat(parts)
+    chained = pl.DataFrame(
+        {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    )
+    days = pl.Series("session", sessions, dtype=pl.Date)
+    return chained.select(
+        days.gather(chained["row"]),
+        grid.symbols.gather(chained["column"]).alias("symbol"),
+        # Gathering at null gives null.
+        *(pl.when(pl.col(name) >= 0).then(name).alias(name) for name in ("bar_at", "listed_at")),
+        pl.col("reference_close", "last_raw_close").fill_nan(None),
+        pl.col("price_factor", "share_factor"),
+    )
 
 
 def _require_few(carried: np.ndarray, grid: _Grid, row: int, session: date) -> None:
-    listed = int(grid.is_listed[row].sum())
+    listed = int((grid.listed_at[row] >= 0).sum())
     if carried.sum() > MAX_CARRIED_FRAC * listed:
         missing = grid.symbols.filter(pl.Series(carried))
         raise SourceSuspect(
@@ -235,16 +264,19 @@ def _to_rows(
     instruments: pl.DataFrame,
     calendar: SessionCalendar,
 ) -> pl.DataFrame:
-    known = instruments.select(*SESSION_SYMBOL, "is_st", "listed_on")
-    rows = (
-        chained.join(bars, on=SESSION_SYMBOL, how="left")
-        .join(known, on=SESSION_SYMBOL, how="left")
-        .with_columns(
-            pl.col("reference_close", "last_raw_close").fill_nan(None),
-            pl.col("is_suspended").fill_null(True),
-            pl.col("amount").fill_null(0.0),
-            pl.col("is_st").fill_null(False),
-        )
+    there = bars.select(*_PRICES, "volume", "amount", "is_suspended")
+    known = instruments.select("is_st", "listed_on")
+    rows = pl.concat(
+        [
+            chained,
+            there.select(pl.all().gather(chained["bar_at"])),
+            known.select(pl.all().gather(chained["listed_at"])),
+        ],
+        how="horizontal",
+    ).with_columns(
+        pl.col("is_suspended").fill_null(True),
+        pl.col("amount").fill_null(0.0),
+        pl.col("is_st").fill_null(False),
     )
     traded = ~pl.col("is_suspended")
     factor = pl.col("price_factor")

@@ -11,7 +11,7 @@ ADJUSTED = "quote currency a share of the first session's share count"
 
 CORPORATE_ACTIONS = FrameSchema(
     name="corporate_actions",
-    doc="Events whose ex-date is the session; several on one day are one row, one row a version.",
+    doc="Events whose ex-date is the session, one row a version; several on one day are one event.",
     key=("session", "symbol", "known_at"),
     columns={
         "session": Column(pl.Date, "ex-date"),
@@ -22,7 +22,7 @@ CORPORATE_ACTIONS = FrameSchema(
         "rights_price": Column(pl.Float64, "subscription price; 0 without rights", RAW),
         "split_ratio": Column(pl.Float64, "shares after a split for one before; 1 without", ""),
         "source": Column(pl.String, "which source said so"),
-        "known_at": Column(INSTANT, "when the source showed it; before the session's open"),
+        "known_at": Column(INSTANT, "when this version became known"),
     },
 )
 

@@ -1,13 +1,14 @@
 """The corporate action step: store the events of each session, then adjust bars for them.
 
-1. `ingest_actions` asks a source for the events whose ex-date is the session.
+1. `ingest_actions` asks for the events whose ex-date is the session and keeps every version.
 2. `adjust_sessions` carries the factors on from the session before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
 
 import polars as pl
 
@@ -19,16 +20,22 @@ from tradegraph_dagster.domain.core.errors import (
 from tradegraph_dagster.domain.core.frame_store import (
     StepReport,
     Written,
+    batched_sessions,
     split_ready,
     write_sessions,
 )
-from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
 from tradegraph_dagster.domain.corporate_actions.adjust import bars_to_adjusted_bars
-from tradegraph_dagster.domain.corporate_actions.events import impossible_events, keep_first_seen
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force, impossible_events
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
+from tradegraph_dagster.domain.corporate_actions.restatements import Restatement, restate_events
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.corporate_actions.withdrawals import (
+    withdraw_from,
+    withdraw_outdated,
+)
 from tradegraph_dagster.domain.market_data.failover import SourcePanel
+from tradegraph_dagster.domain.market_data.health import DataKind
 from tradegraph_dagster.domain.market_data.normalise import (
     Answer,
     rows_to_answer,
@@ -39,12 +46,18 @@ from tradegraph_dagster.domain.markets.workspace import Workspace
 
 
 def ingest_actions(
-    ws: Workspace, panel: SourcePanel[ActionSource], sessions: Sequence[date], *, latest_known: date
+    ws: Workspace,
+    panel: SourcePanel[ActionSource],
+    sessions: Sequence[date],
+    *,
+    latest_known: date,
+    seen_at: datetime,
+    derived: Sequence[str] = (),
 ) -> StepReport:
-    """Write the events of each session; a session without any is written empty.
+    """Write the events of each session beside their stored versions; one without any is empty.
 
-    Running again with the same answer changes no partition: an event keeps the instant at which it
-    was first seen. A changed event replaces the stored one.
+    Nothing stored is overwritten: a changed event, or one that its source shows no more, is a new
+    version. Running again with the same answer changes no partition.
 
     Args:
         ws: Where they are written.
@@ -52,11 +65,17 @@ def ingest_actions(
         sessions: Ex-dates wanted.
         latest_known: The session after the newest closed one: its events are known before its
             open. Later sessions are withheld with MissingSession and never asked for.
+        seen_at: Now, with a time zone: when a change became known that its source does not date.
+        derived: Tables made from `adjusted_bars` of the same session. They and the adjusted bars
+            themselves are withdrawn from the first session on whose events are now others.
 
     Returns:
-        What was written; `known_late` counts events the source showed only after the open of their
-        ex-date. Withheld are sessions with an event that cannot be true (SourceSuspect), a symbol
-        of no board (UnknownSymbol), or holes and repeated keys (SchemaError).
+        What was written. `events` counts those in force, `known_late` those among them that were
+        shown only after the open of their ex-date, `versions` all rows, `withdrawn` events that
+        their source now shows no more, `disputed` events that another source than the stored one
+        denies or states otherwise. Withheld are sessions with an event that cannot be true or a
+        change that is not known later than what it changes (SourceSuspect), a symbol of no board
+        (UnknownSymbol), or holes and repeated keys (SchemaError).
 
     Raises:
         SchemaError: The answer has other columns or types; nothing was written.
@@ -77,18 +96,21 @@ def ingest_actions(
         )
         return answer.without(impossible_events(answer.rows, source.name))
 
-    answer = panel.gather(asked, ask)
+    answer = panel.gather(asked, ask, data=DataKind.ACTIONS)
     present = ws.store.partitions(CORPORATE_ACTIONS.name)
-    stored = ws.store.read(CORPORATE_ACTIONS, [day for day in answer.accepted if day in present])
-    events = keep_first_seen(answer.rows, stored)
-    written = write_sessions(
-        ws.store,
-        CORPORATE_ACTIONS,
-        events,
-        answer.accepted,
-        lambda part: _event_facts(part, ws.calendar),
+    before = [day for day in answer.accepted if day in present]
+    stored = ws.store.read(CORPORATE_ACTIONS, before)
+    now = restate_events(
+        stored, answer.rows, answer.answered_by, seen_at, asked_before=frozenset(before)
     )
-    return StepReport(written, {**refused, **answer.withheld})
+    accepted = [day for day in answer.accepted if day not in now.refused]
+    withdraw_from(ws, now.restated & frozenset(accepted), derived)
+    written = write_sessions(ws.store, CORPORATE_ACTIONS, now.events, accepted)
+    described = (_with_event_facts(one, now, ws.calendar) for one in written)
+    return StepReport(
+        answer.name_sources(described),
+        {**refused, **answer.withheld, **now.refused},
+    )
 
 
 def adjust_sessions(
@@ -135,19 +157,9 @@ def adjust_sessions(
             done += 1
         for day in stretch[done:]:
             withheld.setdefault(day, _waits_for_previous(ws, day))
-    _withdraw_torn(ws, stored, withheld, derived)
+    # A stored session that is now withheld goes, with every later one: they stand on it.
+    withdraw_from(ws, [day for day in withheld if day in stored], derived)
     return StepReport(tuple(written), withheld)
-
-
-def _withdraw_torn(
-    ws: Workspace, stored: Collection[date], withheld: Collection[date], derived: Sequence[str]
-) -> None:
-    """A stored session that is now withheld goes, with every later one: they stand on it."""
-    torn = [day for day in withheld if day in stored]
-    for day in ws.store.partitions(ADJUSTED_BARS.name) | frozenset(torn):
-        if torn and day >= min(torn):
-            for table in (ADJUSTED_BARS.name, *derived):
-                ws.store.remove(table, day)
 
 
 def _stretches(calendar: SessionCalendar, ordered: Sequence[date]) -> Iterator[tuple[date, ...]]:
@@ -181,71 +193,40 @@ def _able_prefix(
 def _adjust_stretch(
     ws: Workspace, able: tuple[date, ...], derived: Sequence[str]
 ) -> tuple[tuple[Written, ...], TradeGraphError | None]:
-    """Write what can be computed and return what stopped it, if something did."""
-    if not able:
-        return (), None
-    failure: TradeGraphError | None = None
-    try:
-        adjusted, carried = _compute(ws, able)
-    except SourceSuspect as error:
-        if error.session is None:
-            raise
-        failure = error
-        able = able[: able.index(error.session)]
-        if not able:
-            return (), failure
-        adjusted, carried = _compute(ws, able)
-    _withdraw_outdated(ws, adjusted, able, derived)
-    written = write_sessions(
-        ws.store, ADJUSTED_BARS, adjusted, able, lambda part: _bar_facts(part, carried)
-    )
-    return written, failure
+    """Write batch after batch what can be computed and return what stopped it, if something did."""
+    written: list[Written] = []
+    for batch in batched_sessions(able):
+        try:
+            written += _adjust_batch(ws, batch, derived)
+        except SourceSuspect as error:
+            if error.session is None:
+                raise
+            head = batch[: batch.index(error.session)]
+            if head:
+                written += _adjust_batch(ws, head, derived)
+            return tuple(written), error
+    return tuple(written), None
 
 
-def _withdraw_outdated(
-    ws: Workspace, adjusted: pl.DataFrame, able: tuple[date, ...], derived: Sequence[str]
-) -> None:
-    """Before new bars are written, withdraw what was made from those they replace.
-
-    Withdrawn first, so that a crash in between leaves something missing, never something wrong.
-    """
-    stored = ws.store.partitions(ADJUSTED_BARS.name)
-    changed: list[date] = []
-    for day in able:
-        if day in stored:
-            old = ws.store.read(ADJUSTED_BARS, [day])
-            new = adjusted.filter(pl.col("session") == day)
-            if not old.equals(new):
-                changed.append(day)
-    later = sorted(day for day in stored if day > able[-1])
-    if able[-1] in changed and later and _hands_on_other_state(ws, adjusted, able[-1]):
-        for day in later:
-            ws.store.remove(ADJUSTED_BARS.name, day)
-        changed += later
-    for day in changed:
-        for table in derived:
-            ws.store.remove(table, day)
-
-
-def _hands_on_other_state(ws: Workspace, adjusted: pl.DataFrame, last: date) -> bool:
-    state = ["symbol", "last_raw_close", "price_factor", "share_factor"]
-    old = ws.store.read(ADJUSTED_BARS, [last]).select(state)
-    return not old.equals(adjusted.filter(pl.col("session") == last).select(state))
-
-
-def _compute(ws: Workspace, able: Sequence[date]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Adjusted bars, and those of them that were carried."""
-    before = [] if able[0] == ws.first_session else [ws.calendar.previous(able[0])]
-    raw = ws.store.read(RAW_BARS, able)
+def _adjust_batch(
+    ws: Workspace, batch: Sequence[date], derived: Sequence[str]
+) -> tuple[Written, ...]:
+    before = [] if batch[0] == ws.first_session else [ws.calendar.previous(batch[0])]
+    raw = ws.store.read(RAW_BARS, batch)
     adjusted = bars_to_adjusted_bars(
         raw,
-        ws.store.read(CORPORATE_ACTIONS, able),
-        ws.store.read(INSTRUMENTS, able),
+        ws.store.read(CORPORATE_ACTIONS, batch),
+        ws.store.read(INSTRUMENTS, batch),
         ws.store.read(ADJUSTED_BARS, before),
         market=ws.market,
-        sessions=able,
+        sessions=batch,
     )
-    return adjusted, adjusted.join(raw, on=SESSION_SYMBOL, how="anti")
+    withdraw_outdated(ws, adjusted, batch, derived)
+    # Every bar has a row; what has a row without one was carried.
+    sent = dict(raw.group_by("session").agg(pl.col("symbol").n_unique()).iter_rows())
+    return write_sessions(
+        ws.store, ADJUSTED_BARS, adjusted, batch, lambda part: _bar_facts(part, sent)
+    )
 
 
 def _before_history(ws: Workspace, session: date) -> MissingSession:
@@ -267,17 +248,23 @@ def _waits_for_previous(ws: Workspace, session: date) -> MissingSession:
     return MissingSession(reason, table=ADJUSTED_BARS.name, session=session)
 
 
-def _event_facts(events: pl.DataFrame, calendar: SessionCalendar) -> Mapping[str, int]:
-    late = 0
-    if events.height:
-        opening = calendar.open_at(events.get_column("session")[0])
-        late = events.filter(pl.col("known_at") >= opening).height
-    return {"events": events.height, "known_late": late}
+def _with_event_facts(written: Written, now: Restatement, calendar: SessionCalendar) -> Written:
+    here = pl.col("session") == written.partition
+    in_force = events_in_force(now.events.filter(here))
+    opening = calendar.open_at(written.partition)
+    facts = {
+        "events": in_force.height,
+        "known_late": in_force.filter(pl.col("known_at") >= opening).height,
+        "versions": written.rows,
+        "withdrawn": now.withdrawn.filter(here).height,
+        "disputed": now.disputed.filter(here).height,
+    }
+    return replace(written, facts=facts)
 
 
-def _bar_facts(bars: pl.DataFrame, carried: pl.DataFrame) -> Mapping[str, int]:
+def _bar_facts(bars: pl.DataFrame, sent: Mapping[date, int]) -> Mapping[str, int]:
     return {
         "symbols": bars.height,
         "suspended": int(bars.get_column("is_suspended").sum()),
-        "carried": bars.join(carried, on=SESSION_SYMBOL, how="semi").height,
+        "carried": sum(bars.height - sent[day] for day in bars.get_column("session").head(1)),
     }

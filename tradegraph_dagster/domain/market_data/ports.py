@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
 import polars as pl
+
+from tradegraph_dagster.domain.market_data.health import DataKind, SourceHealth
 
 
 class BarSource(Protocol):
@@ -48,4 +50,26 @@ class CalendarSource(Protocol):
 
     def trading_days(self, first: date, last: date) -> tuple[date, ...]:
         """Days on which the exchange trades, ascending, both ends included."""
+        ...
+
+
+class SourceHealthBook(Protocol):
+    """What is remembered of the sources of one market."""
+
+    def read(self, data: DataKind) -> Mapping[str, SourceHealth]:
+        """Source -> its health for one kind of data; sources never asked are absent.
+
+        Raises:
+            StoreUnavailable: It cannot be read; a source that must rest could be asked otherwise.
+        """
+        ...
+
+    def update(
+        self, source: str, data: DataKind, change: Callable[[SourceHealth], SourceHealth]
+    ) -> SourceHealth:
+        """Replace what is remembered by what `change` makes of it; no update between is lost.
+
+        Raises:
+            StoreUnavailable: Nothing was written.
+        """
         ...

@@ -1,24 +1,46 @@
-"""The market data step: ask a source, judge its answer, write the sessions that can be used.
+"""The market data step: ask the sources, judge their answers, write the sessions that can be used.
 
 1. `split_known` refuses sessions that have not closed: a source is never asked for them.
-2. `rows_to_answer` withholds the sessions whose rows cannot be true.
-3. `merge_versions` adds to the stored bars only what is new.
+2. `SourcePanel.gather` asks one source after the other; of each answer `drop_repeats` takes out
+   what is given twice, `rows_to_answer` withholds the sessions whose rows cannot be true, and
+   `merge_versions` adds to the stored bars only what is new.
+3. `late_sessions` and `cross_check` doubt what was accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.errors import SourceSuspect, TradeGraphError
-from tradegraph_dagster.domain.core.frame_store import StepReport, write_sessions
-from tradegraph_dagster.domain.market_data.failover import SourcePanel
+from tradegraph_dagster.domain.core.findings import Severity
+from tradegraph_dagster.domain.core.frame_store import (
+    StepReport,
+    Written,
+    batched_sessions,
+    join_reports,
+    write_sessions,
+)
+from tradegraph_dagster.domain.market_data.cross_check import (
+    SOURCE_AGREEMENT,
+    CrossCheck,
+    cross_check,
+)
+from tradegraph_dagster.domain.market_data.failover import PanelAnswer, SourcePanel
+from tradegraph_dagster.domain.market_data.health import DataKind
+from tradegraph_dagster.domain.market_data.intake import (
+    CONFLICTING_ROW,
+    DUPLICATE_ROW,
+    drop_repeats,
+    gather_findings,
+    late_sessions,
+)
 from tradegraph_dagster.domain.market_data.normalise import Answer, rows_to_answer, split_known
 from tradegraph_dagster.domain.market_data.ports import BarSource
-from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
+from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS, VENDOR_FINDINGS
 from tradegraph_dagster.domain.market_data.versions import latest_versions, merge_versions
 from tradegraph_dagster.domain.markets.schema import Market
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -42,29 +64,39 @@ def ingest_instruments(
         repeated keys (SchemaError).
 
     Raises:
-        SchemaError: The answer has other columns or types; nothing was written.
-        SourceError: The source failed; nothing was written.
+        SchemaError: The answers have other columns or types; only earlier batches are written.
+        SourceError: Every source failed; only earlier batches of sessions are written.
     """
     asked, refused = split_known(ws.calendar, sessions, latest_closed, table=INSTRUMENTS.name)
-    if not asked:
-        return StepReport((), refused)
+    reports = [_ingest_instruments(ws, panel, batch) for batch in batched_sessions(asked)]
+    return join_reports(reports, refused)
 
+
+def _ingest_instruments(
+    ws: Workspace, panel: SourcePanel[BarSource], asked: Sequence[date]
+) -> StepReport:
     def ask(source: BarSource, days: Sequence[date]) -> Answer:
         rows = source.instruments(days)
         answer = rows_to_answer(rows, INSTRUMENTS, days, market=ws.market, source=source.name)
         return answer.without(_wrong_boards(answer, ws.market, source.name))
 
-    answer = panel.gather(asked, ask)
+    answer = panel.gather(asked, ask, data=DataKind.INSTRUMENTS)
     written = write_sessions(ws.store, INSTRUMENTS, answer.rows, answer.accepted, _instrument_facts)
-    return StepReport(written, {**refused, **answer.withheld})
+    return StepReport(answer.name_sources(written), answer.withheld)
 
 
 def ingest_bars(
-    ws: Workspace, panel: SourcePanel[BarSource], sessions: Sequence[date], *, latest_closed: date
-) -> StepReport:
+    ws: Workspace,
+    panel: SourcePanel[BarSource],
+    sessions: Sequence[date],
+    *,
+    latest_closed: date,
+    derived: Sequence[str] = (),
+) -> tuple[StepReport, StepReport]:
     """Write the raw bars of each session, beside the versions that are stored already.
 
     Running again with the same answer changes no partition, even if the source shows it later.
+    What sources disagree about stays found until the session is compared again.
 
     Args:
         ws: Where they are written, and where stored versions are read.
@@ -72,32 +104,129 @@ def ingest_bars(
         sessions: Sessions wanted.
         latest_closed: Newest session that has closed; later ones are withheld with MissingSession
             and never asked for.
+        derived: Tables made from `vendor_findings` of the same session; withdrawn where those have
+            changed, so that a bar nobody can vouch for is never read as validated.
 
     Returns:
-        What was written. Withheld are sessions without rows, or with a correction that does not
-        claim to be newer than what it corrects (SourceSuspect), with a symbol of no board
-        (UnknownSymbol), or with holes and repeated keys (SchemaError).
+        Reports of `raw_bars` and of `vendor_findings`. Withheld are sessions without rows, or with
+        a correction that does not claim to be newer than what it corrects (SourceSuspect), with a
+        symbol of no board (UnknownSymbol), or with holes (SchemaError).
 
     Raises:
-        SchemaError: The answer has other columns or types; nothing was written.
-        SourceError: The source failed; nothing was written.
+        SchemaError: The answers have other columns or types; only earlier batches are written.
+        SourceError: Every source failed; only earlier batches of sessions are written.
     """
     asked, refused = split_known(ws.calendar, sessions, latest_closed, table=RAW_BARS.name)
-    if not asked:
-        return StepReport((), refused)
-    present = ws.store.partitions(RAW_BARS.name)
+    reports = [_ingest_bars(ws, panel, batch, derived) for batch in batched_sessions(asked)]
+    bars = join_reports([of_bars for of_bars, _ in reports], refused)
+    return bars, join_reports([of_findings for _, of_findings in reports], refused)
+
+
+def _ingest_bars(
+    ws: Workspace, panel: SourcePanel[BarSource], asked: Sequence[date], derived: Sequence[str]
+) -> tuple[StepReport, StepReport]:
+    stored = ws.store.read(RAW_BARS, _present(ws, RAW_BARS.name, asked))
+    held = _held_sessions(stored, {source.name for source in panel.sources})
+    repeats: dict[str, pl.DataFrame] = {}
 
     def ask(source: BarSource, days: Sequence[date]) -> Answer:
-        rows = source.bars(days)
-        answer = rows_to_answer(rows, RAW_BARS, days, market=ws.market, source=source.name)
-        stored = ws.store.read(RAW_BARS, [day for day in answer.accepted if day in present])
-        merge = merge_versions(stored, answer.rows)
+        intake = drop_repeats(source.bars(days))
+        repeats[source.name] = intake.findings
+        answer = rows_to_answer(intake.rows, RAW_BARS, days, market=ws.market, source=source.name)
+        known = stored.filter(pl.col("session").is_in(list(answer.accepted)))
+        others = [
+            day for day in answer.accepted if source.name not in held.get(day, (source.name,))
+        ]
+        merge = merge_versions(known, answer.rows.filter(~pl.col("session").is_in(others)))
         merged = replace(answer, rows=merge.bars)
         return merged.without(_outdated_sessions(merge.outdated, source.name))
 
-    answer = panel.gather(asked, ask)
-    written = write_sessions(ws.store, RAW_BARS, answer.rows, answer.accepted, _bar_facts)
-    return StepReport(written, {**refused, **answer.withheld})
+    answer = panel.gather(asked, ask, data=DataKind.BARS)
+    kept = {
+        day: min(held[day])
+        for day, name in answer.answered_by.items()
+        if name not in held.get(day, (name,))
+    }
+    answer = replace(answer, answered_by={**answer.answered_by, **kept})
+    check = cross_check(ws, panel, answer)
+    before = ws.store.read(VENDOR_FINDINGS, _present(ws, VENDOR_FINDINGS.name, answer.accepted))
+    found = gather_findings(
+        [
+            *_of_answerers(repeats, answer),
+            late_sessions(
+                answer.rows, ws.calendar, vendor_due_minutes=panel.policy.vendor_due_minutes
+            ),
+            check.findings,
+            _standing(before, compared=check.compared, kept=kept),
+        ]
+    )
+    _withdraw_doubted(ws, before, found, derived)
+    # The findings come first, so that no bar is stored without what is known against it.
+    findings = write_sessions(ws.store, VENDOR_FINDINGS, found, answer.accepted, _finding_facts)
+    bars = write_sessions(ws.store, RAW_BARS, answer.rows, answer.accepted, _bar_facts)
+    named = (_with_check(one, check) for one in answer.name_sources(bars))
+    return StepReport(tuple(named), answer.withheld), StepReport(findings, answer.withheld)
+
+
+def _held_sessions(stored: pl.DataFrame, configured: Collection[str]) -> dict[date, frozenset[str]]:
+    """Stored sessions -> the configured sources they came from, if any.
+
+    Only those may correct them: while one is down, what another says must not restate history or
+    mix two sources in a session.
+    """
+    sources = stored.filter(pl.col("source").is_in(list(configured)))
+    grouped = sources.group_by("session").agg(pl.col("source").unique())
+    return {session: frozenset(names) for session, names in grouped.iter_rows()}
+
+
+def _present(ws: Workspace, table: str, sessions: Collection[date]) -> list[date]:
+    partitions = ws.store.partitions(table)
+    return [day for day in sessions if day in partitions]
+
+
+def _of_answerers(repeats: Mapping[str, pl.DataFrame], answer: PanelAnswer) -> list[pl.DataFrame]:
+    """Of each source's findings those of the sessions that were taken from it."""
+    return [
+        found.filter(
+            pl.col("session").is_in(
+                [day for day, name in answer.answered_by.items() if name == source]
+            )
+        )
+        for source, found in repeats.items()
+    ]
+
+
+def _standing(
+    stored: pl.DataFrame, *, compared: Collection[date], kept: Collection[date]
+) -> pl.DataFrame:
+    """Stored findings that still hold.
+
+    What sources disagree about, where it was not compared again, and what was wrong with the answer
+    that the bars were `kept` from.
+    """
+    is_agreement = pl.col("gate") == SOURCE_AGREEMENT
+    is_repeat = pl.col("gate").is_in([DUPLICATE_ROW, CONFLICTING_ROW])
+    return stored.filter(
+        (is_agreement & ~pl.col("session").is_in(list(compared)))
+        | (is_repeat & pl.col("session").is_in(list(kept)))
+    )
+
+
+def _withdraw_doubted(
+    ws: Workspace, before: pl.DataFrame, found: pl.DataFrame, derived: Sequence[str]
+) -> None:
+    """Withdraw what was made from other findings than those of now."""
+    both = pl.concat([found, before])
+    for (session,) in both.filter(~both.is_duplicated()).select("session").unique().iter_rows():
+        for table in derived:
+            ws.store.remove(table, session)
+
+
+def _with_check(written: Written, check: CrossCheck) -> Written:
+    text = check.facts.get(written.partition)
+    return (
+        written if text is None else replace(written, facts={**written.facts, "cross_check": text})
+    )
 
 
 def _wrong_boards(answer: Answer, market: Market, source: str) -> dict[date, TradeGraphError]:
@@ -152,3 +281,8 @@ def _bar_facts(bars: pl.DataFrame) -> Mapping[str, int]:
         "suspended": int(newest.get_column("is_suspended").sum()),
         "corrections": bars.height - newest.height,
     }
+
+
+def _finding_facts(findings: pl.DataFrame) -> Mapping[str, int]:
+    severities = findings.get_column("severity").to_list()
+    return {severity.value: severities.count(severity.value) for severity in Severity}

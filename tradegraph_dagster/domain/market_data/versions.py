@@ -1,4 +1,4 @@
-"""Raw bars are immutable: a correction is a newer version beside the old one."""
+"""Stored rows are immutable: a correction is a newer version beside the old one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 CONTENT = tuple(name for name in RAW_BARS.columns if name != "known_at")
 
 
-def latest_versions(bars: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
-    """The newest version of each bar that was known by an instant.
+def latest_versions(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
+    """The newest version of each row that was known by an instant.
 
     Args:
-        bars: RAW_BARS rows.
+        rows: Rows of a table of versions, such as RAW_BARS or CORPORATE_ACTIONS.
         as_of: Instant with a time zone, included; None takes the newest there is.
 
     Returns:
-        RAW_BARS rows, at most one for each (session, symbol).
+        Rows of that table, sorted, at most one for each (session, symbol).
 
     Raises:
         InvariantBroken: `as_of` has no time zone.
@@ -30,8 +30,11 @@ def latest_versions(bars: pl.DataFrame, as_of: datetime | None = None) -> pl.Dat
     if as_of is not None:
         if as_of.tzinfo is None:
             raise InvariantBroken(f"expected an instant with a time zone, found {as_of}")
-        bars = bars.filter(pl.col("known_at") <= as_of)
-    return bars.sort(RAW_BARS.key).unique(SESSION_SYMBOL, keep="last", maintain_order=True)
+        rows = rows.filter(pl.col("known_at") <= as_of)
+    ordered = rows.sort(*SESSION_SYMBOL, "known_at")
+    is_same = (pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in SESSION_SYMBOL)
+    is_newest = ~pl.all_horizontal(is_same)
+    return ordered.filter(is_newest)
 
 
 @dataclass(frozen=True)

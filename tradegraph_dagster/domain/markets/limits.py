@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TypeVar
+
+import polars as pl
 
 from tradegraph_dagster.domain.core.errors import DataError
 from tradegraph_dagster.domain.core.money import round_half_up
 from tradegraph_dagster.domain.markets.schema import PriceBand
 
 _CENTS = Decimal(100)
+
+Cents = TypeVar("Cents", int, pl.Expr)
 
 
 def limit_band(reference: Decimal, rise_percent: int, fall_percent: int) -> PriceBand:
@@ -35,7 +40,22 @@ def limit_band(reference: Decimal, rise_percent: int, fall_percent: int) -> Pric
     return PriceBand(lower=_price(lower), upper=_price(upper))
 
 
-def _percent_of(cents: int, percent: int) -> int:
+def limit_cents(reference: pl.Expr, percent: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Lower and upper limit of whole columns, by the rule of `limit_band`.
+
+    Args:
+        reference: Reference price in whole cents, rounded half-up.
+        percent: Distance of both limits, in whole percent; null gives null limits.
+    """
+    upper = pl.max_horizontal(_percent_of(reference, 100 + percent), reference + 1)
+    lower = pl.max_horizontal(
+        pl.min_horizontal(_percent_of(reference, 100 - percent), reference - 1), 1
+    )
+    has_limit = percent.is_not_null()
+    return pl.when(has_limit).then(lower), pl.when(has_limit).then(upper)
+
+
+def _percent_of(cents: Cents, percent: Cents) -> Cents:
     # Twice the value plus one, floored at half: half-up in integers.
     return (2 * cents * percent + 100) // 200
 

@@ -19,13 +19,25 @@ class Side(StrEnum):
     SELL = "sell"
 
 
+# No market treats a listing as new for longer.
+SETTLED_SESSIONS = 30
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a rule must know of an instrument on a session."""
+    """What a rule must know of an instrument on a session.
+
+    Attributes:
+        symbol: Exchange code.
+        listed_on: First trading date.
+        is_st: Under special treatment (China).
+        issue_price: Of its initial offering, where it is known.
+    """
 
     symbol: str
     listed_on: date
     is_st: bool = False
+    issue_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,14 @@ class Market(Protocol):
 
     def board(self, symbol: str) -> str:
         """Board of a symbol. Raises UnknownSymbol for a prefix in no table."""
+        ...
+
+    def band_percent(self, listing: Listing, session: date, *, sessions_listed: int) -> int | None:
+        """How far both limits lie from the reference, in whole percent; None as in `price_band`.
+
+        From `SETTLED_SESSIONS` sessions after its listing on, an instrument has the percentage of
+        its board, its flag and the session, whatever else it is.
+        """
         ...
 
     def price_band(

@@ -40,7 +40,7 @@ class Entitlement:
 
 
 def frame_to_actions(frame: pl.DataFrame) -> dict[str, CorporateAction]:
-    """Symbol -> action, from CORPORATE_ACTIONS rows of one session."""
+    """Symbol -> action, from the CORPORATE_ACTIONS rows in force on one session."""
     return {row["symbol"]: _to_action(row) for row in frame.iter_rows(named=True)}
 
 

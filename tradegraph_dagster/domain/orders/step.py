@@ -30,6 +30,7 @@ from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.core.ids import decision_id
 from tradegraph_dagster.domain.core.money import ZERO, to_decimal
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -231,7 +232,7 @@ def _gather_inputs(
         wanted.keys() | book.positions.keys(),
     )
     flows = flows_by_session(bookings)
-    actions = ws.store.read(CORPORATE_ACTIONS, [session])
+    actions = events_in_force(ws.store.read(CORPORATE_ACTIONS, [session]))
     return DecisionInputs(
         session=session,
         strategy=strategy,

@@ -28,6 +28,8 @@ ROW_TYPES: Mapping[str, type[pl.DataType] | pl.DataType] = {
 }
 # A name that hardly trades has a median move of zero; no price is known better than this.
 SMALLEST_NOISE = 0.01
+# With fewer names a median is no market.
+MIN_MARKET_NAMES = 20
 # Standard deviation of a normal law over its median absolute deviation.
 MAD_TO_STD = 1.4826
 
@@ -60,8 +62,9 @@ class VendorHistory:
             rows, `previous_close`, `move` (log of the change of the close), `step` (change of
             adjusted over unadjusted close), `total_move` (log of the change of the adjusted close,
             else `move`), `fall` (log of what events take off a close), `surprise` (`move` without
-            the events), and `noise` (usual size of a surprise, by symbol). Events between two
-            closes count on the later one.
+            the events), `own_move` (`move` without the median surprise of all names, where there
+            are enough), `noise` (usual size of what is left of it without the events, by symbol),
+            and `days` since the close before. Events between two closes count on the later one.
         prices: Whether prices and cash before a split are divided by its ratio.
     """
 
@@ -162,10 +165,13 @@ def _closes(rows: pl.DataFrame, prices: str) -> pl.DataFrame:
         step=(pl.col("factor") / pl.col("factor").shift(1)).over("symbol"),
         fall=(before / after_cash * shares).log(),
     ).with_columns(surprise=pl.col("move") + pl.col("fall"))
-    spread = (pl.col("surprise").abs().median() * MAD_TO_STD).over("symbol")
-    return moved.with_columns(
+    market = pl.when(pl.len() >= MIN_MARKET_NAMES).then(pl.col("surprise").median()).over("at")
+    alone = moved.with_columns(own_move=pl.col("move") - market.fill_null(0.0))
+    spread = ((pl.col("own_move") + pl.col("fall")).abs().median() * MAD_TO_STD).over("symbol")
+    return alone.with_columns(
         total_move=pl.coalesce(pl.col("move") + pl.col("step").log(), "move"),
         noise=pl.max_horizontal(spread.fill_null(0.0), pl.lit(SMALLEST_NOISE)),
+        days=pl.col("at").diff().over("symbol").dt.total_days(),
     ).drop("factor")
 
 

@@ -12,10 +12,13 @@ from tradegraph_dagster.domain.quality.releases import Release
 
 
 class TableContract(Protocol):
-    """A declarative suite over a table, such as a Great Expectations suite."""
+    """A declarative suite over sessions as a whole, such as a Great Expectations suite."""
 
-    def violations(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """ADJUSTED_BARS rows -> BAR_FINDINGS rows, one for each row and expectation that failed."""
+    def violations(self, profiles: pl.DataFrame) -> pl.DataFrame:
+        """SESSION_PROFILES rows -> BAR_FINDINGS rows of whole sessions.
+
+        One for each session and expectation that failed.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
+from tradegraph_dagster.domain.corporate_actions.events import TERMS, events_in_force
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, GateInput
 
 # Wider than the noise of a price kept in 32 bits, narrower than a tick of any price below 10,000.
@@ -55,6 +56,41 @@ def with_previous(
         rows.join(before, on="session", how="left")
         .join(earlier, on=["before", "symbol"], how="left")
         .drop("before")
+        .sort(SESSION_SYMBOL)
+    )
+
+
+def numbered(rows: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
+    """Add `number`, the session's place in the calendar, and sort by symbol and session.
+
+    Windows are cut by number: a gate must not see more of its input than its own lookback. Rows of
+    days on which the exchange does not trade are left out.
+    """
+    days = rows.get_column("session").unique().sort().to_list()
+    known = {day: place for place, day in enumerate(calendar.sessions)}
+    places = pl.DataFrame(
+        {"session": days, "number": [known.get(day) for day in days]},
+        schema={"session": pl.Date, "number": pl.Int64},
+    ).drop_nulls()
+    return rows.join(places, on="session").sort("symbol", "session")
+
+
+def event_steps(gate_input: GateInput) -> pl.DataFrame:
+    """Judged bars on an ex-date, with the event's terms, `close_before` and `step`.
+
+    `close_before` is the last raw close as it was before the event, and `step` is that over the
+    reference after it: 2 for one new share for an old one.
+    """
+    terms = events_in_force(gate_input.actions).select(*SESSION_SYMBOL, *TERMS)
+    worth = pl.col("reference_close") * pl.col("split_ratio")
+    shares = 1 + pl.col("bonus_ratio") + pl.col("rights_ratio")
+    subscribed = pl.col("rights_price") * pl.col("rights_ratio")
+    before = worth * shares + pl.col("cash_per_share") - subscribed
+    return (
+        judged_bars(gate_input)
+        .join(terms, on=SESSION_SYMBOL)
+        .with_columns(close_before=before)
+        .with_columns(step=pl.col("close_before") / pl.col("reference_close"))
         .sort(SESSION_SYMBOL)
     )
 

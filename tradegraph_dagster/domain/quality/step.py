@@ -19,15 +19,18 @@ from tradegraph_dagster.domain.core.findings import WHOLE_SESSION
 from tradegraph_dagster.domain.core.frame_store import (
     StepReport,
     Written,
+    batched_sessions,
     split_ready,
     write_sessions,
 )
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
-from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
+from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, VENDOR_FINDINGS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality import gates as gate_catalogue
 from tradegraph_dagster.domain.quality.ports import TableContract
+from tradegraph_dagster.domain.quality.profile import profile_sessions
 from tradegraph_dagster.domain.quality.releases import Release, overrule_findings
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
@@ -65,8 +68,9 @@ def find_faults(
     """Judge the adjusted bars of each session and store what was found.
 
     Args:
-        ws: Reads `adjusted_bars` of t and the gates' lookback before it, and `instruments` of t.
-        contract: Declarative suite that is run besides the gates; None runs the gates alone.
+        ws: Reads `adjusted_bars` and `corporate_actions` of t and of the gates' lookback before
+            it, `instruments` of t, and what `vendor_findings` of t has, which joins the findings.
+        contract: Suite over the sessions' profiles, run besides the gates; None runs these alone.
         sessions: Sessions to judge. A finding never depends on which others are beside it.
         releases: Quarantined bars that people let through; what they overrule only warns.
 
@@ -84,17 +88,21 @@ def find_faults(
         sessions,
         table=BAR_FINDINGS.name,
     )
-    gate_input = _read_input(ws, ready, reach)
-    judged = gate_input.bars.filter(pl.col("session").is_in(list(ready)))
-    found = [bars_to_findings(gate_input, gates)]
-    if contract is not None:
-        found.append(contract.violations(judged))
-    findings = overrule_findings(conform_frame(pl.concat(found), BAR_FINDINGS), judged, releases)
-    taken_out = conform_frame(quarantined_rows(judged, findings), QUARANTINED_BARS)
-    # The findings come last: what reads them may rely on the quarantine being stored.
-    quarantined = write_sessions(ws.store, QUARANTINED_BARS, taken_out, ready)
-    written = write_sessions(ws.store, BAR_FINDINGS, findings, ready, count_severities)
-    return StepReport(written, withheld), StepReport(quarantined, withheld)
+    quarantined: list[Written] = []
+    written: list[Written] = []
+    for batch in batched_sessions(ready):
+        gate_input = _read_input(ws, batch, reach)
+        judged = gate_input.bars.filter(pl.col("session").is_in(list(batch)))
+        found = [bars_to_findings(gate_input, gates), _read_vendor_findings(ws, batch)]
+        if contract is not None:
+            found.append(contract.violations(profile_sessions(gate_input)))
+        whole = conform_frame(pl.concat(found), BAR_FINDINGS)
+        findings = overrule_findings(whole, judged, releases)
+        taken_out = conform_frame(quarantined_rows(judged, findings), QUARANTINED_BARS)
+        # The findings come last: what reads them may rely on the quarantine being stored.
+        quarantined += write_sessions(ws.store, QUARANTINED_BARS, taken_out, batch)
+        written += write_sessions(ws.store, BAR_FINDINGS, findings, batch, count_severities)
+    return StepReport(tuple(written), withheld), StepReport(tuple(quarantined), withheld)
 
 
 def validate_sessions(ws: Workspace, sessions: Sequence[date], policy: QualityPolicy) -> StepReport:
@@ -116,24 +124,32 @@ def validate_sessions(ws: Workspace, sessions: Sequence[date], policy: QualityPo
         sessions,
         table=VALIDATED_BARS.name,
     )
-    bars = ws.store.read(ADJUSTED_BARS, ready)
-    findings = ws.store.read(BAR_FINDINGS, ready)
-    verdicts = findings_to_verdicts(findings, bars, ready, policy=policy)
-    passed = tuple(day for day in ready if verdicts[day].passed)
+    written: list[Written] = []
+    for batch in batched_sessions(ready):
+        passed, blocked = _validate_batch(ws, batch, policy)
+        written += passed
+        withheld.update(blocked)
+    return StepReport(tuple(written), withheld)
+
+
+def _validate_batch(
+    ws: Workspace, batch: Sequence[date], policy: QualityPolicy
+) -> tuple[tuple[Written, ...], dict[date, TradeGraphError]]:
+    bars = ws.store.read(ADJUSTED_BARS, batch)
+    findings = ws.store.read(BAR_FINDINGS, batch)
+    verdicts = findings_to_verdicts(findings, bars, batch, policy=policy)
+    passed = tuple(day for day in batch if verdicts[day].passed)
     kept = bars.filter(pl.col("session").is_in(list(passed))).join(
-        quarantined_rows(bars, findings), on=SESSION_SYMBOL, how="anti"
+        quarantined_rows(bars, findings), on=SESSION_SYMBOL, how="anti", maintain_order="left"
     )
-    written = write_sessions(ws.store, VALIDATED_BARS, conform_frame(kept, VALIDATED_BARS), passed)
-    counts = _count_by_session(findings)
     blocked: dict[date, TradeGraphError] = {
         day: _blocked(day, verdict) for day, verdict in verdicts.items() if not verdict.passed
     }
     for day in blocked:
         ws.store.remove(VALIDATED_BARS.name, day)
-    return StepReport(
-        tuple(_with_facts(one, verdicts[one.partition], counts) for one in written),
-        {**withheld, **blocked},
-    )
+    written = write_sessions(ws.store, VALIDATED_BARS, conform_frame(kept, VALIDATED_BARS), passed)
+    counts = _count_by_session(findings)
+    return tuple(_with_facts(one, verdicts[one.partition], counts) for one in written), blocked
 
 
 def _window(ws: Workspace, session: date, length: int) -> tuple[date, ...]:
@@ -146,10 +162,16 @@ def _read_input(ws: Workspace, ready: Sequence[date], reach: int) -> GateInput:
     return GateInput(
         bars=ws.store.read(ADJUSTED_BARS, needed),
         instruments=ws.store.read(INSTRUMENTS, sorted(ready)),
-        actions=ws.store.read(CORPORATE_ACTIONS, needed),
+        actions=events_in_force(ws.store.read(CORPORATE_ACTIONS, needed)),
         sessions=tuple(ready),
         market=ws.market,
     )
+
+
+def _read_vendor_findings(ws: Workspace, batch: Sequence[date]) -> pl.DataFrame:
+    """What was found when the bars came in; sessions ingested without that table have none."""
+    stored = ws.store.partitions(VENDOR_FINDINGS.name)
+    return ws.store.read(VENDOR_FINDINGS, sorted(stored.intersection(batch)))
 
 
 def _count_by_session(findings: pl.DataFrame) -> Mapping[date, Mapping[str, int]]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -71,6 +71,8 @@ class Verdict:
 def bars_to_findings(gate_input: GateInput, gates: Iterable[Gate]) -> pl.DataFrame:
     """Run every gate and gather what they found.
 
+    Each sees its own lookback and no more, however far another looks back.
+
     Returns:
         BAR_FINDINGS rows of `gate_input.sessions`.
 
@@ -80,7 +82,7 @@ def bars_to_findings(gate_input: GateInput, gates: Iterable[Gate]) -> pl.DataFra
     """
     found = [BAR_FINDINGS.empty()]
     for gate in gates:
-        answer = gate.find(gate_input)
+        answer = gate.find(_within_reach(gate_input, gate))
         _check_answer(answer, gate.name, gate_input.sessions)
         found.append(answer)
     return conform_frame(pl.concat(found), BAR_FINDINGS)
@@ -104,10 +106,17 @@ def findings_to_verdicts(
         policy: How much may be taken out.
     """
     by_session = _by_session(findings)
-    symbols = bars.group_by("session").agg("symbol")
-    present = {session: set(names) for session, names in symbols.iter_rows()}
+    rows = dict(bars.group_by("session").len().iter_rows())
+    taken_out = quarantined_rows(bars, findings).group_by("session").agg("symbol")
+    quarantined = {session: tuple(symbols) for session, symbols in taken_out.iter_rows()}
     return {
-        session: _judge(session, by_session.get(session, []), present.get(session, set()), policy)
+        session: _judge(
+            session,
+            by_session.get(session, []),
+            quarantined.get(session, ()),
+            rows=rows.get(session, 0),
+            policy=policy,
+        )
         for session in sessions
     }
 
@@ -126,6 +135,20 @@ def count_severities(findings: pl.DataFrame) -> dict[str, int]:
     """Severity -> number of findings, for every severity."""
     found = findings.get_column("severity").to_list()
     return {severity.value: found.count(severity.value) for severity in Severity}
+
+
+def _within_reach(gate_input: GateInput, gate: Gate) -> GateInput:
+    calendar = gate_input.market.calendar
+    starts = [
+        calendar.trailing(day, 1 + gate.lookback)[0] if calendar.is_session(day) else day
+        for day in gate_input.sessions
+    ]
+    is_near = pl.col("session") >= min(starts, default=date.max)
+    return replace(
+        gate_input,
+        bars=gate_input.bars.filter(is_near),
+        actions=gate_input.actions.filter(is_near),
+    )
 
 
 def _check_answer(answer: pl.DataFrame, gate: str, sessions: Sequence[date]) -> None:
@@ -154,17 +177,15 @@ def _by_session(findings: pl.DataFrame) -> dict[date, list[Finding]]:
 
 
 def _judge(
-    session: date, findings: Sequence[Finding], present: set[str], policy: QualityPolicy
+    session: date,
+    findings: Sequence[Finding],
+    quarantined: tuple[str, ...],
+    *,
+    rows: int,
+    policy: QualityPolicy,
 ) -> Verdict:
     blocking = [finding for finding in findings if _blocks(finding)]
-    quarantined = sorted(
-        {
-            finding.symbol
-            for finding in findings
-            if finding.severity is Severity.QUARANTINE and finding.symbol in present
-        }
-    )
-    if len(quarantined) > policy.max_quarantined_frac * len(present):
+    if len(quarantined) > policy.max_quarantined_frac * rows:
         blocking.append(
             Finding(
                 session,
@@ -172,10 +193,10 @@ def _judge(
                 QUARANTINED_SHARE,
                 Severity.BLOCK,
                 f"at most {policy.max_quarantined_frac:.1%} of the rows quarantined",
-                f"{len(quarantined)} of {len(present)}: {', '.join(quarantined[:5])}",
+                f"{len(quarantined)} of {rows}: {', '.join(quarantined[:5])}",
             )
         )
-    return Verdict(not blocking, tuple(blocking), tuple(quarantined))
+    return Verdict(not blocking, tuple(blocking), quarantined)
 
 
 def _blocks(finding: Finding) -> bool:

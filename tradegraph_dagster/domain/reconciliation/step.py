@@ -15,6 +15,7 @@ import polars as pl
 from tradegraph_dagster.domain.core.errors import NotReconciled, StaleData
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frame_store import Written
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.accounting import executions_to_book
@@ -141,7 +142,8 @@ def _earlier_prices(ws: Workspace, session: date) -> dict[str, float]:
 def _recent_actions(ws: Workspace, session: date) -> pl.DataFrame:
     present = ws.store.partitions(CORPORATE_ACTIONS.name)
     window = ws.trailing(session, SUSPECT_WINDOW_SESSIONS)
-    return ws.store.read(CORPORATE_ACTIONS, [day for day in window if day in present])
+    stored = ws.store.read(CORPORATE_ACTIONS, [day for day in window if day in present])
+    return events_in_force(stored)
 
 
 def _count_kinds(breaks: pl.DataFrame) -> Mapping[str, float | int | str]:

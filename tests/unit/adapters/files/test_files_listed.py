@@ -72,7 +72,8 @@ def ingest(options: FilesOptions) -> tuple[Workspace, StepReport]:
     source = FilesBars(CN, options)
     ingest_instruments(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
     ingest_bars(ws, SourcePanel([source]), DAYS, latest_closed=DAYS[-1])
-    ingest_actions(ws, SourcePanel([FilesActions(CN, options)]), DAYS, latest_known=DAYS[-1])
+    asked = {"latest_known": DAYS[-1], "seen_at": CN.calendar.close_at(DAYS[-1])}
+    ingest_actions(ws, SourcePanel([FilesActions(CN, options)]), DAYS, **asked)
     return ws, adjust_sessions(ws, DAYS)
 
 

@@ -1,4 +1,4 @@
-"""The suite finds what breaks the table, and names the row."""
+"""The suite finds what is wrong with a session as a whole; row faults are taken out by a gate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support.damaged_bars import DAYS, SUSPENDED, SYMBOLS, clean_bars, damage, random_damage
+from tests.support.damaged_bars import (
+    DAYS,
+    SUSPENDED,
+    SYMBOLS,
+    clean_bars,
+    damage,
+    gate_input,
+    random_damage,
+)
+from tests.support.plain_market import make_instruments
 from tests.support.quality_lake import quality_workspace
 from tradegraph_dagster.adapters.great_expectations.table_contract import (
     PREFIX,
@@ -16,18 +25,22 @@ from tradegraph_dagster.adapters.great_expectations.table_contract import (
 )
 from tradegraph_dagster.domain.core.errors import SchemaError
 from tradegraph_dagster.domain.core.frames import check_frame
+from tradegraph_dagster.domain.quality.profile import SESSION_PROFILES, profile_sessions
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS
-from tradegraph_dagster.domain.quality.step import find_faults, validate_sessions
-from tradegraph_dagster.domain.quality.verdict import QualityPolicy
+from tradegraph_dagster.domain.quality.step import find_faults, load_gates, validate_sessions
+from tradegraph_dagster.domain.quality.verdict import QualityPolicy, bars_to_findings
 
 CONTRACT = GreatExpectationsContract()
 DAY, NAME = DAYS[6], SYMBOLS[7]
-BETWEEN = f"{PREFIX}expect_column_values_to_be_between"
-KNOWN = f"{PREFIX}expect_column_values_to_not_be_null"
+BETWEEN = f"{PREFIX}expect_column_values_to_be_between:"
+
+
+def profiles(bars: pl.DataFrame) -> pl.DataFrame:
+    return profile_sessions(gate_input(bars))
 
 
 def violations(bars: pl.DataFrame) -> list[tuple]:
-    found = check_frame(CONTRACT.violations(bars), BAR_FINDINGS)
+    found = check_frame(CONTRACT.violations(profiles(bars)), BAR_FINDINGS)
     return found.select("session", "symbol", "gate", "severity").rows()
 
 
@@ -36,88 +49,119 @@ def test_clean_and_suspended_bars_keep_the_contract() -> None:
 
 
 ROW_FAULTS: list[tuple[str, dict[str, object]]] = [
-    (f"{BETWEEN}:raw_close", {"raw_close": 0.0}),
-    (f"{BETWEEN}:open", {"open": 2e7}),
-    (f"{BETWEEN}:close", {"close": float("inf")}),
-    (f"{KNOWN}:high", {"high": None}),
-    (f"{KNOWN}:volume", {"volume": float("nan")}),
-    (f"{BETWEEN}:volume", {"volume": -1.0}),
-    (f"{BETWEEN}:amount", {"amount": -1.0}),
-    (f"{BETWEEN}:sessions_listed", {"sessions_listed": 0}),
-    (f"{BETWEEN}:price_factor", {"price_factor": 0.0}),
-    (
-        f"{PREFIX}expect_column_pair_values_a_to_be_greater_than_b:raw_high+raw_low",
-        {"raw_high": pl.col("raw_low") * 0.99},
-    ),
+    ("lowest_price", {"raw_close": 0.0}),
+    ("highest_price", {"open": 2e7}),
+    ("not_finite", {"close": float("inf")}),
+    ("not_finite", {"volume": float("nan")}),
+    ("traded_nulls", {"high": None}),
+    ("traded_nulls", {"volume": None}),
+    ("lowest_turnover", {"volume": -1.0}),
+    ("lowest_turnover", {"amount": -1.0}),
+    ("least_sessions_listed", {"sessions_listed": 0}),
+    ("lowest_factor", {"price_factor": 0.0}),
+    ("highest_factor", {"share_factor": 2e7}),
+    ("high_below_low", {"raw_high": pl.col("raw_low") * 0.99}),
+    ("high_below_low", {"high": pl.col("low") * 0.99}),
 ]
 
 
-def test_each_broken_row_is_quarantined_by_its_expectation() -> None:
-    bars = clean_bars()
-    for symbol, (_, change) in zip(SYMBOLS, ROW_FAULTS, strict=False):
-        bars = damage(bars, DAY, symbol, **change)
-    assert violations(bars) == [
-        (DAY, symbol, gate, "quarantine")
-        for symbol, (gate, _) in zip(SYMBOLS, ROW_FAULTS, strict=False)
-    ]
+@pytest.mark.parametrize(("column", "change"), ROW_FAULTS)
+def test_a_broken_row_shows_in_the_profile_and_a_gate_takes_it_out(
+    column: str, change: dict[str, object]
+) -> None:
+    bars = damage(clean_bars(), DAY, NAME, **change)
+    assert (DAY, "*", BETWEEN + column, "warn") in violations(bars)
+    assert {session for session, *_ in violations(bars)} == {DAY}
+    rows = bars_to_findings(gate_input(bars), load_gates()).filter(
+        pl.col("session") == DAY,
+        pl.col("symbol").is_in([NAME, "*"]),
+        pl.col("severity").is_in(["quarantine", "block"]),
+    )
+    assert NAME in rows["symbol"].to_list()
 
 
 def test_a_finding_says_what_was_expected_and_found() -> None:
-    row = CONTRACT.violations(damage(clean_bars(), DAY, NAME, volume=-1.0)).row(0, named=True)
-    assert (row["expected"], row["found"]) == ("volume >= 0", "volume -1.0")
+    broken = damage(clean_bars(), DAY, NAME, volume=-1.0)
+    row = CONTRACT.violations(profiles(broken)).row(0, named=True)
+    assert (row["expected"], row["found"]) == (
+        "lowest_turnover >= 0",
+        "lowest_turnover -1.0, rows 30",
+    )
 
 
 def test_a_repeated_key_blocks() -> None:
     bars = clean_bars()
     twice = pl.concat([bars, bars.filter(pl.col("session") == DAY, pl.col("symbol") == NAME)])
-    gate = f"{PREFIX}expect_compound_columns_to_be_unique:session+symbol"
-    assert violations(twice) == [(DAY, NAME, gate, "block")]
+    assert violations(twice) == [(DAY, "*", BETWEEN + "repeated_keys", "block")]
 
 
-def test_a_row_without_symbol_blocks_its_session() -> None:
+@pytest.mark.parametrize("column", ["amount", "price_factor", "is_st", "sessions_listed"])
+def test_a_null_where_none_may_be_blocks(column: str) -> None:
     bars = clean_bars().with_columns(
-        symbol=pl.when(pl.col("session") == DAY, pl.col("symbol") == NAME)
+        pl.when(pl.col("session") == DAY, pl.col("symbol") == NAME)
         .then(None)
-        .otherwise("symbol")
+        .otherwise(column)
+        .alias(column)
     )
-    assert violations(bars) == [(DAY, "*", f"{KNOWN}:symbol", "block")]
+    assert violations(bars) == [(DAY, "*", BETWEEN + "required_nulls", "block")]
 
 
-@pytest.mark.parametrize(
-    "bars", [clean_bars().drop("vwap"), clean_bars().with_columns(extra=pl.lit(1))]
-)
-def test_other_columns_block_every_session(bars: pl.DataFrame) -> None:
-    gate = f"{PREFIX}expect_table_columns_to_match_set"
-    assert violations(bars) == [(day, "*", gate, "block") for day in DAYS]
+def test_a_session_without_bars_blocks() -> None:
+    bars = clean_bars().filter(pl.col("session") != DAY)
+    assert (DAY, "*", BETWEEN + "rows", "block") in violations(bars)
 
 
-def test_a_row_without_session_cannot_be_held_to_account() -> None:
-    with pytest.raises(SchemaError, match="expected a session in every row"):
-        CONTRACT.violations(clean_bars().with_columns(session=pl.lit(None, pl.Date)))
+def test_bars_and_instruments_that_do_not_match_are_warned_of() -> None:
+    bars = clean_bars().filter((pl.col("session") != DAY) | (pl.col("symbol") != NAME))
+    assert violations(bars) == [(DAY, "*", BETWEEN + "listed_without_bar", "warn")]
+    listed = make_instruments(clean_bars()).filter(pl.col("symbol") != NAME)
+    unlisted = profile_sessions(gate_input(clean_bars(), instruments=listed))
+    assert unlisted["bars_not_listed"].to_list() == [1] * len(DAYS)
+
+
+def test_a_market_that_stands_still_is_warned_of() -> None:
+    halted = damage(clean_bars(), DAY, SYMBOLS[:20], **SUSPENDED)
+    assert violations(halted) == [(DAY, "*", BETWEEN + "suspended_frac", "warn")]
+
+
+def test_only_profiles_are_judged() -> None:
+    with pytest.raises(SchemaError, match="session_profiles"):
+        CONTRACT.violations(clean_bars())
 
 
 def test_no_rows_no_findings() -> None:
-    assert violations(clean_bars().clear()) == []
+    assert CONTRACT.violations(SESSION_PROFILES.empty()).is_empty()
 
 
 def test_one_session_alone_equals_the_range() -> None:
-    bars = random_damage(21, faults=30)
-    together = CONTRACT.violations(bars)
+    whole = profiles(random_damage(21, faults=30))
+    together = CONTRACT.violations(whole)
     assert together.height > 10
     for session in DAYS[2:10:5]:
         is_session = pl.col("session") == session
-        assert CONTRACT.violations(bars.filter(is_session)).equals(together.filter(is_session))
+        alone = CONTRACT.violations(whole.filter(is_session))
+        assert alone.equals(together.filter(is_session))
+
+
+def test_a_profile_of_one_session_equals_the_range() -> None:
+    bars = random_damage(22, faults=30)
+    whole = profiles(bars)
+    for session in DAYS:
+        alone = profile_sessions(gate_input(bars, sessions=[session]))
+        assert alone.equals(whole.filter(pl.col("session") == session))
 
 
 def test_the_step_takes_the_contract_beside_the_gates() -> None:
     ws = quality_workspace(damage(clean_bars(), DAY, NAME, sessions_listed=0))
     find_faults(ws, CONTRACT, DAYS)
+    found = ws.store.read(BAR_FINDINGS, DAYS)
+    assert BETWEEN + "least_sessions_listed" in found["gate"].to_list()
     report = validate_sessions(ws, DAYS, QualityPolicy())
     facts = {one.partition: one.facts["quarantined"] for one in report.written}
     assert facts == {day: int(day == DAY) for day in DAYS}
 
 
 def test_the_report_is_written_as_pages(tmp_path: Path) -> None:
-    page = build_data_docs(clean_bars(), tmp_path / "docs")
+    page = build_data_docs(profiles(clean_bars()), tmp_path / "docs")
     assert page.is_file()
     assert list((tmp_path / "docs" / "validations").rglob("*.html"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
 
-from tests.support.make_bars import weekdays
+from tests.support.make_bars import known_after, weekdays
 from tests.support.make_market_data import (
     SYMBOLS,
     Event,
@@ -18,7 +20,9 @@ from tests.support.make_market_data import (
     make_workspace,
 )
 from tradegraph_dagster.domain.core.errors import MissingSession, SourceSuspect, UnknownSymbol
-from tradegraph_dagster.domain.core.frame_store import write_sessions
+from tradegraph_dagster.domain.core.frame_store import FrameStore, StepReport, write_sessions
+from tradegraph_dagster.domain.core.frames import FrameSchema
+from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
 from tradegraph_dagster.domain.market_data.failover import SourcePanel
@@ -29,6 +33,8 @@ from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 DAYS = weekdays(8)
 BARS = make_raw_bars(DAYS)
 EVENTS = make_events(Event(DAYS[2], cash_per_share=0.5), Event(DAYS[5], split_ratio=2.0))
+CHANGED = make_events(Event(DAYS[2], cash_per_share=0.6), Event(DAYS[5], split_ratio=2.0))
+EVENING = known_after(DAYS[-1])
 
 
 def stocked(
@@ -45,13 +51,37 @@ def stocked(
     return ws
 
 
+class CountingStore:
+    """A store that remembers which sessions were read."""
+
+    def __init__(self, store: FrameStore) -> None:
+        self._store = store
+        self.read_sessions: set[date] = set()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def read(self, schema: FrameSchema, partitions: Sequence[date]) -> pl.DataFrame:
+        self.read_sessions.update(partitions)
+        return self._store.read(schema, partitions)
+
+
 def fingerprints(ws: Workspace) -> list[str]:
     return [ws.store.fingerprint(ADJUSTED_BARS.name, day) for day in DAYS]
 
 
-def ingest(ws: Workspace, events: pl.DataFrame, latest: date = DAYS[-1]):
+def ingest(
+    ws: Workspace, events: pl.DataFrame, *, source: str = "made", days_later: int = 0
+) -> StepReport:
+    """Ask a source of that name, in the evening some days after the last session."""
+    asked = RecordingSource(event_rows=events.with_columns(source=pl.lit(source)), name=source)
     return ingest_actions(
-        ws, SourcePanel([RecordingSource(event_rows=events)]), DAYS, latest_known=latest
+        ws,
+        SourcePanel([asked]),
+        DAYS,
+        latest_known=DAYS[-1],
+        seen_at=EVENING + timedelta(days=days_later),
+        derived=("validated_bars",),
     )
 
 
@@ -60,13 +90,23 @@ def test_a_session_without_events_is_an_empty_partition() -> None:
     report = ingest(ws, EVENTS)
     assert [part.rows for part in report.written] == [0, 0, 1, 0, 0, 1, 0, 0]
     assert not report.withheld
-    assert report.written[2].facts == {"events": 1, "known_late": 0}
+    assert report.written[2].facts.items() >= {
+        ("events", 1),
+        ("known_late", 0),
+        ("versions", 1),
+        ("withdrawn", 0),
+        ("disputed", 0),
+    }
 
 
 def test_events_of_a_session_that_is_too_far_ahead_are_not_asked_for() -> None:
     source = RecordingSource(event_rows=EVENTS)
     report = ingest_actions(
-        make_workspace(DAYS[0]), SourcePanel([source]), DAYS, latest_known=DAYS[3]
+        make_workspace(DAYS[0]),
+        SourcePanel([source]),
+        DAYS,
+        latest_known=DAYS[3],
+        seen_at=EVENING,
     )
     assert source.asked == list(DAYS[:4])
     assert list(report.withheld) == list(DAYS[4:])
@@ -83,12 +123,72 @@ def test_an_event_keeps_the_instant_it_was_first_seen() -> None:
     ]
 
 
-def test_a_changed_event_replaces_the_stored_one() -> None:
+def test_a_changed_event_is_a_new_version_beside_the_old_one() -> None:
     ws = make_workspace(DAYS[0])
     ingest(ws, EVENTS)
-    ingest(ws, make_events(Event(DAYS[2], cash_per_share=0.6)))
+    report = ingest(ws, CHANGED)
+    stored = ws.store.read(CORPORATE_ACTIONS, [DAYS[2]])
+    assert stored["cash_per_share"].to_list() == [0.5, 0.6]
+    assert stored["known_at"].to_list() == [EVENTS["known_at"][0], EVENING]
+    assert events_in_force(stored)["cash_per_share"].to_list() == [0.6]
+    assert report.written[2].facts["versions"] == 2
+
+
+def test_a_withdrawn_event_leaves_a_version_that_changes_nothing() -> None:
+    ws = make_workspace(DAYS[0])
+    ingest(ws, EVENTS)
+    first = ingest(ws, EVENTS.clear())
+    assert first.written[2].facts.items() >= {("events", 0), ("versions", 2), ("withdrawn", 1)}
     stored = ws.store.read(CORPORATE_ACTIONS, DAYS)
-    assert stored["cash_per_share"].to_list() == [0.6]
+    assert events_in_force(stored).is_empty()
+    assert events_in_force(stored, EVENING - timedelta(seconds=1)).equals(EVENTS)
+    again = ingest(ws, EVENTS.clear(), days_later=1)
+    assert [one.fingerprint for one in again.written] == [one.fingerprint for one in first.written]
+    assert again.written[2].facts["withdrawn"] == 0
+
+
+def test_the_silence_of_another_source_withdraws_nothing_and_is_reported() -> None:
+    ws = make_workspace(DAYS[0])
+    ingest(ws, EVENTS)
+    report = ingest(ws, EVENTS.clear(), source="other")
+    assert report.written[2].facts.items() >= {("events", 1), ("withdrawn", 0), ("disputed", 1)}
+    assert ws.store.read(CORPORATE_ACTIONS, DAYS).equals(EVENTS)
+
+
+def test_a_change_seen_no_later_than_what_it_changes_is_withheld() -> None:
+    ws = make_workspace(DAYS[0])
+    ingest(ws, EVENTS)
+    report = ingest(ws, EVENTS.clear(), days_later=-30)
+    assert list(report.withheld) == [DAYS[2], DAYS[5]]
+    assert isinstance(report.withheld[DAYS[2]], SourceSuspect)
+    assert ws.store.read(CORPORATE_ACTIONS, DAYS).equals(EVENTS)
+
+
+def test_changed_events_withdraw_the_bars_that_stand_on_them() -> None:
+    ws = adjusted_and_judged()
+    ingest(ws, CHANGED)
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS[:2])
+    assert judged(ws) == set(DAYS[:2])
+    report = adjust_sessions(ws, DAYS)
+    assert not report.withheld
+    fresh = stocked(events=CHANGED)
+    adjust_sessions(fresh, DAYS)
+    assert fingerprints(ws) == fingerprints(fresh)
+
+
+def test_unchanged_events_withdraw_nothing_and_touch_no_bars() -> None:
+    ws = adjusted_and_judged()
+    ingest(ws, EVENTS)
+    ingest(ws, EVENTS.clear(), source="other")
+    assert ws.store.partitions(ADJUSTED_BARS.name) == judged(ws) == set(DAYS)
+
+
+def test_one_day_reads_itself_and_the_day_before() -> None:
+    ws = stocked()
+    adjust_sessions(ws, DAYS)
+    counting = CountingStore(ws.store)
+    adjust_sessions(replace(ws, store=counting), DAYS[-1:])
+    assert counting.read_sessions <= {DAYS[-2], DAYS[-1]}
 
 
 def test_an_event_shown_after_the_open_is_counted() -> None:

@@ -9,6 +9,8 @@ from itertools import product
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.damaged_bars import damage
 from tests.support.make_bars import make_adjusted_bars, weekdays
@@ -143,3 +145,41 @@ def test_no_limit_is_as_narrow_as_the_move_that_is_always_allowed(name: str) -> 
             room = band.upper - reference
             room = room if is_floored else min(room, reference - band.lower)
             assert room > reference * to_decimal(ALWAYS_ALLOWED_FRAC)
+
+
+CENT_CASES = st.lists(st.integers(1, 300_000), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize("symbol", example_symbols("cn"))
+@settings(max_examples=25)
+@given(cents=CENT_CASES, age=st.integers(1, 40), is_st=st.booleans(), day=st.integers(0, 1500))
+def test_bands_of_the_real_market_equal_its_own_rule(
+    symbol: str, cents: list[int], age: int, is_st: bool, day: int
+) -> None:
+    market = load_market("cn")
+    session = market.calendar.between(date(2020, 8, 3), date.max)[day]
+    listed_on = market.calendar.shift(session, 1 - age)
+    references = [cent / 100 + dust for cent in cents for dust in (0, 1e-9, 0.005, 0.0049999)]
+    bars = pl.DataFrame({"reference_close": references, "at": range(len(references))}).with_columns(
+        session=session,
+        symbol=pl.lit(symbol),
+        is_st=pl.lit(is_st),
+        sessions_listed=pl.lit(age, pl.Int32),
+    )
+    listed = bars.select("session", "symbol", listed_on=pl.lit(listed_on)).head(1)
+    for row in add_price_bands(bars, listed, market).iter_rows(named=True):
+        reference = round_half_up(to_decimal(round(row["reference_close"], 6)))
+        band = market.price_band(
+            Listing(symbol, listed_on, is_st), reference, session, sessions_listed=age
+        )
+        assert row["is_limited"] == (band is not None)
+        if band is not None:
+            limits = (float(band.lower), float(band.upper))
+            assert (row["lower_limit"], row["upper_limit"]) == limits
+
+
+def test_a_bar_before_its_listing_has_no_limit() -> None:
+    bars = limit_bars([10.0], [10.0], is_st=False).with_columns(
+        symbol=pl.lit("600000.SH"), sessions_listed=pl.lit(0, pl.Int32)
+    )
+    assert add_price_bands(bars, make_instruments(bars), load_market("cn")).is_empty()

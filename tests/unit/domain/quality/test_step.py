@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import polars as pl
+import pytest
 
 from tests.support.damaged_bars import DAYS, SYMBOLS, all_prices, clean_bars, damage, random_damage
 from tests.support.plain_market import make_instruments
 from tests.support.quality_lake import quality_workspace
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
+from tradegraph_dagster.domain.core import frame_store
 from tradegraph_dagster.domain.core.errors import MissingSession, QualityBlocked
 from tradegraph_dagster.domain.core.frame_store import StepReport, write_sessions
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
+from tradegraph_dagster.domain.market_data.schema import VENDOR_FINDINGS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
@@ -120,9 +123,34 @@ def test_one_session_at_a_time_equals_the_range() -> None:
             assert apart.store.fingerprint(schema.name, session) == fingerprint
 
 
+@pytest.mark.parametrize("size", [1, 5])
+def test_batches_have_the_bits_of_one_go(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = quality_workspace(random_damage(17)), quality_workspace(random_damage(17))
+    together = run(whole)
+    monkeypatch.setattr(frame_store, "SESSIONS_A_BATCH", size)
+    apart = run(parts)
+    assert apart.written == together.written
+    assert {day: str(error) for day, error in apart.withheld.items()} == {
+        day: str(error) for day, error in together.withheld.items()
+    }
+
+
+def test_what_was_found_at_the_vendors_joins_the_findings() -> None:
+    ws = quality_workspace(clean_bars())
+    row = {"session": DAY, "symbol": NAME, "gate": "source_agreement", "severity": "quarantine"}
+    found = conform_frame(
+        pl.DataFrame([{**row, "expected": "one close", "found": "two"}]), VENDOR_FINDINGS
+    )
+    write_sessions(ws.store, VENDOR_FINDINGS, found, [DAY])
+    run(ws)
+    assert ws.store.read(BAR_FINDINGS, [DAY]).equals(found)
+    assert NAME not in ws.store.read(VALIDATED_BARS, [DAY])["symbol"].to_list()
+    assert ws.store.read(BAR_FINDINGS, [DAYS[5]]).is_empty()
+
+
 def test_the_contract_of_the_table_is_weighed_like_a_gate() -> None:
     class Contract:
-        def violations(self, bars: pl.DataFrame) -> pl.DataFrame:
+        def violations(self, profiles: pl.DataFrame) -> pl.DataFrame:
             row = {"session": DAY, "symbol": NAME, "gate": "contract:x", "severity": "block"}
             return conform_frame(
                 pl.DataFrame([{**row, "expected": "a", "found": "b"}]), BAR_FINDINGS

@@ -1,9 +1,9 @@
 """A-shares of Shanghai, Shenzhen and Beijing: ordinary shares in CNY, settled T+1.
 
 Symbols are six digits and the exchange, such as 600000.SH, 000001.SZ, 920123.BJ. B shares and
-delisted shares are excluded. What a daily listing cannot tell is not modelled: the free first days
-of a delisting period and of a relisting, and the few approval-regime listings after 2023-04-10
-that kept a first-day band.
+delisted shares are excluded. Beijing's old codes ended with 2025-10-09. What a daily listing cannot
+tell is not modelled: the free first days of a delisting period and of a relisting, and the few
+approval-regime listings after 2023-04-10 that kept a first-day band.
 
 Sources: SSE trading rules 2026 No. 41, SZSE 2026 No. 551, BSE 2026 No. 17 (all in force from
 2026-07-06) and the rules they replace.
@@ -25,6 +25,7 @@ from tradegraph_dagster.domain.core.sessions import SessionCalendar
 from tradegraph_dagster.domain.markets.closures import load_calendar
 from tradegraph_dagster.domain.markets.dated import DatedTable
 from tradegraph_dagster.domain.markets.limits import limit_band
+from tradegraph_dagster.domain.markets.renumbering import load_renumbering
 from tradegraph_dagster.domain.markets.schema import Fees, Listing, LotRule, PriceBand, Side
 
 ALWAYS = date.min
@@ -84,14 +85,26 @@ LIMIT_PERCENT: dict[tuple[Board, bool], DatedTable[int | None]] = {
     ),
 }
 
-# First sessions without a limit, by listing day. Before registration the first session was bounded
-# by the issue price (64 % to 144 % from 2014-06-13), which a listing does not carry: no band is
-# claimed for it.
+# First sessions without a limit of the reference price, by listing day. Before registration the
+# first session was bounded by the issue price: see FIRST_DAY_PERCENT.
 FREE_SESSIONS: dict[Board, DatedTable[int]] = {
     Board.MAIN: DatedTable("free sessions main", ((ALWAYS, 1), (date(2023, 4, 10), 5))),
     Board.STAR: DatedTable("free sessions STAR", ((ALWAYS, 5),)),
     Board.CHINEXT: DatedTable("free sessions ChiNext", ((ALWAYS, 1), (date(2020, 8, 24), 5))),
     Board.BSE: DatedTable("free sessions BSE", ((ALWAYS, 1),)),
+}
+
+# How far the first session may rise and fall from the issue price, by listing day. Sources: SSE
+# 2014 No. 37, SZSE 2014 No. 54.
+FIRST_DAY_PERCENT: dict[Board, DatedTable[tuple[int, int] | None]] = {
+    Board.MAIN: DatedTable(
+        "first day main",
+        ((ALWAYS, None), (date(2014, 6, 13), (44, 36)), (date(2023, 4, 10), None)),
+    ),
+    Board.CHINEXT: DatedTable(
+        "first day ChiNext",
+        ((ALWAYS, None), (date(2014, 6, 13), (44, 36)), (date(2020, 8, 24), None)),
+    ),
 }
 
 # The largest order is that of a limit order: STAR takes market orders to 50,000 shares, ChiNext to
@@ -138,6 +151,33 @@ TRANSFER_FEE = DatedTable(
 COMMISSION = Decimal("0.0003")
 LEAST_COMMISSION = Decimal(5)
 
+
+class Cage(NamedTuple):
+    """How far from the base a limit order may be priced: the wider of the two."""
+
+    percent: int
+    ticks: int
+
+
+# Continuous trading only. Shanghai and Shenzhen rules of 2023-04-10; that STAR and ChiNext gained
+# the ten ticks then is from general knowledge, and so is the row of Beijing.
+PRICE_CAGE: dict[Board, DatedTable[Cage | None]] = {
+    Board.MAIN: DatedTable("cage main", ((ALWAYS, None), (date(2023, 4, 10), Cage(2, 10)))),
+    Board.STAR: DatedTable(
+        "cage STAR", ((date(2019, 7, 22), Cage(2, 0)), (date(2023, 4, 10), Cage(2, 10)))
+    ),
+    Board.CHINEXT: DatedTable(
+        "cage ChiNext",
+        ((ALWAYS, None), (date(2020, 8, 24), Cage(2, 0)), (date(2023, 4, 10), Cage(2, 10))),
+    ),
+    Board.BSE: DatedTable("cage BSE", ((ALWAYS, None), (date(2021, 11, 15), Cage(5, 10)))),
+}
+
+# Shares of one flagged share that an account may buy on a day: Shanghai's main board.
+ST_BUY_CAP = DatedTable[int | None]("ST buy cap", ((ALWAYS, None), (date(2013, 1, 1), 500_000)))
+
+BEIJING_CODES = load_renumbering("XBSE")
+
 _SYMBOL = re.compile(r"([0-9]{3})[0-9]{3}\.(SH|SZ|BJ)")
 
 
@@ -169,6 +209,47 @@ def board_of(symbol: str) -> Board:
     return board
 
 
+def symbol_on(symbol: str, session: date) -> str:
+    """The code a share trades under on a session, from its code of any time.
+
+    Raises:
+        UnknownSymbol: Of no board, or an old Beijing code whose successor is in no table.
+    """
+    is_old = board_of(symbol) is Board.BSE and not symbol.startswith("920")
+    return BEIJING_CODES.symbol_on(symbol, session, is_old=is_old)
+
+
+def first_day_band(board: Board, issue_price: Decimal, listed_on: date) -> PriceBand | None:
+    """The band of a first session that is bounded by the issue price; None where none is."""
+    percents = FIRST_DAY_PERCENT[board].on(listed_on) if board in FIRST_DAY_PERCENT else None
+    return None if percents is None else limit_band(issue_price, *percents)
+
+
+def caged_price(symbol: str, side: Side, base: Decimal, session: date) -> Decimal | None:
+    """The highest price of a buy, or the lowest of a sell, in continuous trading; None without.
+
+    Args:
+        symbol: Of a board.
+        side: Of the order.
+        base: Best opposite quote, else the best on its own side, else the last price, else the
+            previous close.
+        session: Trading date.
+    """
+    cage = PRICE_CAGE[board_of(symbol)].on(session)
+    if cage is None:
+        return None
+    share, ticks = base * cage.percent / 100, CENT * cage.ticks
+    if side is Side.BUY:
+        return max(round_half_up(base + share), base + ticks)
+    return max(min(round_half_up(base - share), base - ticks), CENT)
+
+
+def special_treatment_buy_cap(symbol: str, session: date) -> int | None:
+    """Shares of one flagged share that an account may buy on a session; None without a cap."""
+    is_capped = board_of(symbol) is Board.MAIN and symbol.endswith(".SH")
+    return ST_BUY_CAP.on(session) if is_capped else None
+
+
 @dataclass(frozen=True)
 class ChinaMarket:
     """A-share rules by board and date."""
@@ -183,13 +264,11 @@ class ChinaMarket:
         """One of `Board`. Raises UnknownSymbol for a prefix in no table."""
         return board_of(symbol).value
 
-    def price_band(
-        self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
-    ) -> PriceBand | None:
-        """Limits around the reference, the flag of the session deciding between normal and ST.
+    def band_percent(self, listing: Listing, session: date, *, sessions_listed: int) -> int | None:
+        """Percentage of the board, the flag of the session deciding between normal and ST.
 
         Raises:
-            DataError: The reference is not positive, or the board had not opened yet.
+            DataError: The board had not opened yet.
             UnknownSymbol: The symbol is of no board.
         """
         if sessions_listed < 1:
@@ -198,15 +277,29 @@ class ChinaMarket:
                 session=session,
                 symbol=listing.symbol,
             )
-        board = board_of(listing.symbol)
-        percent = LIMIT_PERCENT[board, listing.is_st].on(session)
-        if percent is None or sessions_listed <= FREE_SESSIONS[board].on(listing.listed_on):
+        board = board_of(symbol_on(listing.symbol, session))
+        if sessions_listed <= FREE_SESSIONS[board].on(listing.listed_on):
             return None
-        return limit_band(reference, percent, percent)
+        return LIMIT_PERCENT[board, listing.is_st].on(session)
+
+    def price_band(
+        self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
+    ) -> PriceBand | None:
+        """Limits around the reference, or around the issue price on an old first session.
+
+        Raises:
+            DataError: The reference is not positive, or the board had not opened yet.
+            UnknownSymbol: The symbol is of no board.
+        """
+        percent = self.band_percent(listing, session, sessions_listed=sessions_listed)
+        if sessions_listed == 1 and listing.issue_price is not None:
+            board = board_of(listing.symbol)
+            return first_day_band(board, listing.issue_price, listing.listed_on)
+        return None if percent is None else limit_band(reference, percent, percent)
 
     def lot_rule(self, symbol: str, session: date) -> LotRule:
         """Order sizes of the symbol's board; odd lots follow `lots.legal_sell_quantity`."""
-        return LOT_RULES[board_of(symbol)].on(session)
+        return LOT_RULES[board_of(symbol_on(symbol, session))].on(session)
 
     def fees(self, side: Side, notional: Decimal, session: date, *, shares: int) -> Fees:
         """Commission with its minimum, stamp duty and transfer fee; nothing for nothing.

@@ -102,6 +102,11 @@ class UnitedStatesMarket:
             )
         return "listed"
 
+    def band_percent(self, listing: Listing, session: date, *, sessions_listed: int) -> int | None:
+        """None, for the reason of `price_band`."""
+        self.board(listing.symbol)
+        return None
+
     def price_band(
         self, listing: Listing, reference: Decimal, session: date, *, sessions_listed: int
     ) -> PriceBand | None:

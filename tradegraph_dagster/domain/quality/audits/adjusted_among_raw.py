@@ -16,18 +16,26 @@ NAME = "adjusted_among_raw"
 # leaves no doubt which of the two it is.
 ERRORS = 4.0
 MOST_FALLEN_FRAC = 0.5
-# One event alone, in usual moves.
+# One event may be on record wrongly.
+MIN_EVENTS = 2
+# A wild move counts as this many usual ones.
 NOISES = 5.0
+# The longest holidays, with their weekends: over a longer suspension a price goes where it likes.
+MAX_DAYS = 12
 BLOCK_ROWS = 30
+# How much likelier, in logs, a block is than chance: some 30 rows before each of some thousand
+# events are tried, e^10.3 in all, and a hundred times that is left for moves being wilder than a
+# normal law has them.
+EVIDENCE = 15.0
 
 
 def find_adjusted_prices(history: VendorHistory) -> pl.DataFrame:
     """Prices that do not fall when a dividend or bonus shares go off them.
 
     By symbol, over all its events: unadjusted prices fall by all of each, adjusted ones by nothing.
-    By event, where it is large against the usual moves: the price falls by the event within the
-    rows before instead of on the day, which is how a block of adjusted prices begins. A dividend
-    smaller than the usual moves hides such a block; only a second source shows it.
+    By event: the price falls by it on a row before instead of on the day, which is how a block of
+    adjusted prices begins. An event below about four usual moves hides such a block; only a second
+    source shows it.
     """
     if history.prices != "raw":
         return to_history_findings(
@@ -45,50 +53,68 @@ def fallen_fractions(closes: pl.DataFrame) -> pl.DataFrame:
         `symbol`, first and last `session` of its events, their number `rows`, `fallen_frac`, a
         least-squares slope, and its standard `error`.
     """
-    fall, move = pl.col("fall"), pl.col("move")
-    # One wild move must not carry a name.
-    tame = move.clip(-NOISES * pl.col("noise") - fall, NOISES * pl.col("noise"))
+    fall = pl.col("fall")
     return (
-        closes.filter(fall != 0, move.is_not_null())
+        closes.filter(fall != 0, pl.col("own_move").is_not_null(), pl.col("days") <= MAX_DAYS)
         .group_by("symbol", maintain_order=True)
         .agg(
             pl.col("session").first(),
             last_session=pl.col("session").last(),
             rows=pl.len(),
-            fallen_frac=-(tame * fall).sum() / (fall**2).sum(),
+            fallen_frac=-(_tame_move() * fall).sum() / (fall**2).sum(),
             error=pl.col("noise").first() / (fall**2).sum().sqrt(),
         )
     )
 
 
-def _whole(closes: pl.DataFrame) -> pl.DataFrame:
-    adjusted = fallen_fractions(closes).filter(
+def adjusted_names(fractions: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `fallen_fractions` whose prices are adjusted beyond doubt."""
+    return fractions.filter(
+        pl.col("rows") >= MIN_EVENTS,
         pl.col("fallen_frac") < MOST_FALLEN_FRAC,
         pl.col("fallen_frac") < 1 - ERRORS * pl.col("error"),
     )
+
+
+def _whole(closes: pl.DataFrame) -> pl.DataFrame:
     return to_history_findings(
-        adjusted,
+        adjusted_names(fallen_fractions(closes)),
         NAME,
         expected="unadjusted prices, which fall by what goes off them",
-        found=pl.format(
-            "over {} events they fall by {} of it", "rows", rounded("fallen_frac")
-        ),
+        found=pl.format("over {} events they fall by {} of it", "rows", rounded("fallen_frac")),
     )
+
+
+def _tame_move() -> pl.Expr:
+    """The own move, without what is wild about it: neither the events' fall nor near nothing."""
+    usual = NOISES * pl.col("noise")
+    return pl.col("own_move").clip(-pl.col("fall") - usual, usual)
 
 
 def _blocks(closes: pl.DataFrame) -> pl.DataFrame:
-    big = pl.col("fall") > NOISES * pl.col("noise")
-    # Off the day's fall by all of it, and nearer to none than to half.
-    events = closes.filter(big, pl.col("move").abs() < pl.col("fall") / 4).select(
-        "symbol", "fall", event_on="session", event_position="position"
+    """Log likelihood of no fall on the day and of one before, against the other way round."""
+    known = closes.filter(pl.col("days") <= MAX_DAYS)
+    half, scale = pl.col("fall") / 2, pl.col("fall") / pl.col("noise") ** 2
+    events = (
+        known.with_columns(unfallen=(_tame_move() + half) * scale)
+        .filter(pl.col("fall") > 0, pl.col("unfallen") > 0)
+        .select("symbol", "fall", "unfallen", event_on="session", event_position="position")
     )
     starts = (
-        closes.drop("fall")
+        known.filter(pl.col("fall") == 0)
+        .drop("fall")
         .join(events, on="symbol", maintain_order="left")
+        .filter((pl.col("event_position") - pl.col("position")).is_between(1, BLOCK_ROWS))
+        .with_columns(tame=_tame_move())
+        .with_columns(fallen=(-pl.col("tame") - half) * scale)
         .filter(
-            (pl.col("event_position") - pl.col("position")).is_between(1, BLOCK_ROWS),
-            (pl.col("surprise") + pl.col("fall")).abs() < pl.col("fall") / 4,
+            pl.col("fallen") > 0,
+            (pl.col("tame") + pl.col("fall")).abs() < pl.col("fall") / 2,
         )
+        .with_columns(evidence=pl.col("fallen") + pl.col("unfallen"))
+        .filter(pl.col("evidence") > EVIDENCE)
+        .sort("evidence", descending=True)
+        .unique(["symbol", "event_on"], keep="first", maintain_order=True)
         .with_columns(
             rows=pl.col("event_position") - pl.col("position"),
             last_session=pl.col("event_on"),

@@ -59,9 +59,7 @@ def _shifts(closes: pl.DataFrame) -> pl.DataFrame:
 
 def _unmoved(closes: pl.DataFrame) -> pl.DataFrame:
     log_split = pl.col("split_ratio").log()
-    large = pl.max_horizontal(
-        pl.lit(math.log(SMALLEST_RAW_SPLIT)) - 1e-9, NOISES * pl.col("noise")
-    )
+    large = pl.max_horizontal(pl.lit(math.log(SMALLEST_RAW_SPLIT)) - 1e-9, NOISES * pl.col("noise"))
     splits = closes.filter(log_split.abs() >= large, pl.col("previous_close").is_not_null())
     unmoved = (pl.col("surprise") - log_split).abs() < log_split.abs() / 2
     unadjusted = (pl.col("total_move") + log_split).abs() < log_split.abs() / 2
@@ -70,12 +68,10 @@ def _unmoved(closes: pl.DataFrame) -> pl.DataFrame:
         splits.filter(unmoved | (has_adjusted & unadjusted)),
         NAME,
         expected=pl.format("the split {} in the close, not in the adjusted close", "split_ratio"),
-        found=pl.format(
-            "close {} after {}, adjusted over unadjusted close moved by {}",
-            rounded("close"),
-            rounded("previous_close"),
-            rounded("step"),
-        ),
+        found=pl.format("close {} after {}", rounded("close"), rounded("previous_close"))
+        + pl.when(has_adjusted)
+        .then(pl.format(", the adjusted close moved by {} of it", rounded("step")))
+        .otherwise(pl.lit("")),
     )
 
 

@@ -19,9 +19,7 @@ MOST_APPLIED_FRAC = 0.005
 
 def find_unapplied_dividends(history: VendorHistory) -> pl.DataFrame:
     """Dividends at which adjusted over unadjusted close stays what it was."""
-    unapplied = recorded_dividends(history).filter(
-        pl.col("applied_frac").abs() < MOST_APPLIED_FRAC
-    )
+    unapplied = recorded_dividends(history).filter(pl.col("applied_frac").abs() < MOST_APPLIED_FRAC)
     return to_history_findings(
         unapplied,
         NAME,

@@ -32,10 +32,11 @@ def find_other_scales(history: VendorHistory) -> pl.DataFrame:
     """
     dividends = recorded_dividends(history)
     others = pl.len().over("symbol") - 1
-    usual = pl.col("cash").median().over("symbol")
+    # Yields, as unadjusted amounts change with every split.
+    usual = pl.col("yield_frac").median().over("symbol")
     judged = dividends.with_columns(
         others=others,
-        of_usual=pl.col("cash") / usual,
+        of_usual=pl.col("yield_frac") / usual,
         in_other_unit=UNIT * pl.col("yield_frac"),
     )
     adjusted_otherwise = pl.col("applied_frac").is_between(*HUNDREDFOLD) | pl.col(
@@ -58,7 +59,7 @@ def find_other_scales(history: VendorHistory) -> pl.DataFrame:
         NAME,
         expected="a dividend in the unit of the price and of the adjusted close",
         found=pl.format(
-            "dividend {}, {} of the usual one, close {} after {}; the adjusted close takes in {}",
+            "dividend {}, {} of the usual yield, close {} after {}; the adjusted close takes in {}",
             rounded("cash"),
             rounded("of_usual"),
             rounded("close"),

@@ -18,7 +18,7 @@ def find_duplicate_rows(history: VendorHistory) -> pl.DataFrame:
     """Moments with more than one row; whether they say the same is in the finding."""
     repeated = history.rows.filter(pl.struct("symbol", "at").is_duplicated())
     moments = (
-        repeated.with_columns(content=pl.struct(ROW_TYPES))
+        repeated.with_columns(content=pl.struct(*ROW_TYPES))
         .group_by("symbol", "at", maintain_order=True)
         .agg(rows=pl.len(), versions=pl.col("content").n_unique())
         .with_columns(session=pl.col("at").dt.date())

@@ -31,9 +31,7 @@ def find_disordered_prices(history: VendorHistory) -> pl.DataFrame:
         rows.filter(wrong),
         NAME,
         expected="0 < low <= open, close <= high",
-        found=pl.format(
-            "open {}, high {}, low {}, close {}", *(rounded(name) for name in PRICES)
-        ),
+        found=pl.format("open {}, high {}, low {}, close {}", *(rounded(name) for name in PRICES)),
     )
 
 

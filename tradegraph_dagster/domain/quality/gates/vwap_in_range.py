@@ -60,7 +60,7 @@ def _block(sessions: pl.DataFrame) -> pl.DataFrame:
         NAME,
         severity=Severity.BLOCK,
         expected=f"at most {MAX_FAILED_FRAC:.0%} of the rows outside their low and high",
-        found=worded("{} of {} rows outside: a wrong unit", "failed", "rows"),
+        found=worded("{} of {} rows outside: a wrong unit, or adjusted prices", "failed", "rows"),
     )
 
 

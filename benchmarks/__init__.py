@@ -1,0 +1,1 @@
+"""The timed paths, each against a peer in the same run."""

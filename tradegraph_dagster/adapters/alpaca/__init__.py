@@ -1,0 +1,1 @@
+"""US bars, instruments, corporate actions and trading days from Alpaca, through alpaca-py."""

@@ -1,0 +1,67 @@
+"""Prices do not stand still session after session while the name trades."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tradegraph_dagster.domain.core.findings import Severity
+from tradegraph_dagster.domain.quality.rows import (
+    RAW_VOLUME,
+    numbered,
+    shown,
+    to_findings,
+)
+from tradegraph_dagster.domain.quality.schema import Gate, GateInput
+
+NAME = "frozen_prices"
+# Sessions alike, the judged one included. Five real years of large names: no three with the same
+# volume, and three but never four with the same prices, all of names at one to five yuan.
+SAME_BARS = 3
+SAME_PRICES = 5
+
+_PRICES = ("raw_open", "raw_high", "raw_low", "raw_close")
+
+
+def find_frozen_prices(gate_input: GateInput) -> pl.DataFrame:
+    """Traded bars with the prices of four sessions before, or also the volume of two before.
+
+    A vendor's feed of one symbol is dead and repeats itself. The first repeats were a warning of
+    `stale_bar`; here it is certain enough to take the bar out.
+    """
+    bars = numbered(gate_input.bars, gate_input.market.calendar).with_columns(traded=RAW_VOLUME)
+    same_prices = pl.all_horizontal(_repeats(name) for name in _PRICES) & (
+        pl.col("number") - pl.col("number").shift(1).over("symbol") == 1
+    )
+    flagged = bars.with_columns(
+        same_prices=same_prices.fill_null(False),
+        same_bar=(same_prices & _repeats("traded")).fill_null(False),
+    )
+    frozen = flagged.filter(
+        pl.col("session").is_in(list(gate_input.sessions)),
+        ~pl.col("is_suspended"),
+        _held("same_prices", SAME_PRICES) | _held("same_bar", SAME_BARS),
+    )
+    return to_findings(
+        frozen,
+        NAME,
+        severity=Severity.QUARANTINE,
+        expected=f"prices that move within {SAME_PRICES} sessions, with volume within {SAME_BARS}",
+        found=shown(*_PRICES, "volume"),
+    )
+
+
+def _repeats(name: str) -> pl.Expr:
+    return pl.col(name) == pl.col(name).shift(1).over("symbol")
+
+
+def _held(flag: str, sessions: int) -> pl.Expr:
+    """Whether a flag, which compares two sessions, is up over that many sessions in a row."""
+    links = [
+        pl.col(flag).shift(back, fill_value=False).over("symbol") for back in range(sessions - 1)
+    ]
+    return pl.all_horizontal(links)
+
+
+GATE = Gate(
+    name=NAME, severity=Severity.QUARANTINE, find=find_frozen_prices, lookback=SAME_PRICES - 1
+)
