@@ -104,7 +104,7 @@ def ingest_actions(
         stored, answer.rows, answer.answered_by, seen_at, asked_before=frozenset(before)
     )
     accepted = [day for day in answer.accepted if day not in now.refused]
-    withdraw_from(ws, now.restated & frozenset(accepted), derived)
+    withdraw_from(ws, now.restated.intersection(before, accepted), derived)
     written = write_sessions(ws.store, CORPORATE_ACTIONS, now.events, accepted)
     described = (_with_event_facts(one, now, ws.calendar) for one in written)
     return StepReport(

@@ -41,8 +41,8 @@ def withdraw_outdated(
 ) -> None:
     """Withdraw what was made from the bars that `adjusted` is about to replace.
 
-    A later session goes too when the state handed on to it is another than it was built on, or is
-    not stored any more and so cannot be told.
+    Later sessions go too when the state handed on to them is another than they were built on. A
+    session that was removed by hand is taken to come back as it was.
 
     Args:
         ws: Where they are stored.
@@ -54,9 +54,10 @@ def withdraw_outdated(
     later = sorted(day for day in stored if day > made[-1])
     replaced = [day for day in made if day in stored]
     old = ws.store.read(ADJUSTED_BARS, replaced)
-    if later and not _last(adjusted, made).equals(_last(old, made)):
+    is_replaced = made[-1] in stored
+    if later and is_replaced and not _last(adjusted, made).equals(_last(old, made)):
         _remove(ws, later, (*derived, ADJUSTED_BARS.name))
-    if not old.equals(adjusted):
+    if replaced and not old.equals(adjusted):
         _remove(ws, _changed(old, adjusted, replaced), derived)
 
 

@@ -88,4 +88,5 @@ def _reference_cents(tick: Decimal) -> pl.Expr:
     size = int(tick.scaleb(REFERENCE_PLACES))
     whole = (pl.col("reference_close") * 10**REFERENCE_PLACES).round(0).cast(pl.Int64)
     ticks = (2 * whole + size) // (2 * size)
-    return (2 * ticks * size + _CENT) // (2 * _CENT)
+    cents: pl.Expr = (2 * ticks * size + _CENT) // (2 * _CENT)
+    return cents
