@@ -8,6 +8,7 @@ import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks
 from tradegraph_dagster.cli.output import console, domain_errors, print_json, print_table
+from tradegraph_dagster.cli.sources_record import record_command
 
 app = typer.Typer(invoke_without_command=True, help="How each source has answered lately.")
 
@@ -48,6 +49,9 @@ def list_sources(market: Market = None, as_json: Json = False) -> None:
         for row in rows:
             if row["last_error"]:
                 console.print(f"{row['source']} {row['data']}: {row['last_error']}", markup=False)
+
+
+app.command("record")(record_command)
 
 
 def source_rows(desk: Any) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +29,9 @@ def record_command(
     source: Annotated[str, typer.Argument(help="Name of a configured source, such as sina.")],
     folder: Annotated[Path, typer.Argument(help="Where the answers are kept.")],
     market: Annotated[str, typer.Option("--market", "-m", help="us or cn.")],
-    session: Annotated[list[Any], typer.Option(formats=_SPELLING, help="YYYY-MM-DD; repeat it.")],
+    session: Annotated[
+        list[datetime], typer.Option(formats=_SPELLING, help="YYYY-MM-DD; repeat it.")
+    ],
     table: Annotated[list[str] | None, typer.Option(help="All when absent; repeat it.")] = None,
 ) -> None:
     """Ask a source and keep every request with its answer."""
