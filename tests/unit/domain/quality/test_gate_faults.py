@@ -110,6 +110,12 @@ def test_a_faulty_file_blocks_its_session(fault: str) -> None:
     assert (WHOLE_SESSION, gate, "block") in findings(bars())
 
 
+@pytest.mark.parametrize(("rows", "blocks"), [(1, False), (2, False), (3, True)])
+def test_a_few_wrong_units_are_rows_and_more_are_the_file(rows: int, blocks: bool) -> None:
+    bars = damage(clean_bars(), DAY, SYMBOLS[:rows], **scaled(0.01, "volume"))
+    assert ((WHOLE_SESSION, "vwap_in_range", "block") in findings(bars)) is blocks
+
+
 @pytest.mark.parametrize("fault", ["unadjusted split", "prices x 100"])
 def test_without_limits_a_jump_is_found(fault: str) -> None:
     found = findings(ROW[fault][0](), market=UNLIMITED)

@@ -18,13 +18,16 @@ NAME = "vwap_in_range"
 SLACK_FRAC = 1e-3
 MAX_FAILED_FRAC = 0.01
 MIN_ROWS_TO_BLOCK = 20
+# In a small market one bad row is above 1 %, and still a fault of that row.
+MIN_FAILED_TO_BLOCK = 3
 
 
 def find_wrong_units(gate_input: GateInput) -> pl.DataFrame:
     """Bars whose average price lies outside their own low and high.
 
     Lots for shares or thousands for units move it a hundredfold or more. A few such rows are taken
-    out; more than 1 % of at least 20 rows is the unit of the whole file and blocks the session.
+    out; three and more that are above 1 % of at least 20 rows are the unit of the whole file, which
+    blocks the session.
     """
     checked = (
         traded_bars(gate_input)
@@ -38,7 +41,9 @@ def find_wrong_units(gate_input: GateInput) -> pl.DataFrame:
     )
     counts = checked.group_by("session").agg(rows=pl.len(), failed=pl.col("is_outside").sum())
     too_many = counts.filter(
-        pl.col("rows") >= MIN_ROWS_TO_BLOCK, pl.col("failed") > MAX_FAILED_FRAC * pl.col("rows")
+        pl.col("rows") >= MIN_ROWS_TO_BLOCK,
+        pl.col("failed") >= MIN_FAILED_TO_BLOCK,
+        pl.col("failed") > MAX_FAILED_FRAC * pl.col("rows"),
     )
     found = [_block(too_many), _quarantine(checked.filter("is_outside"))]
     return pl.concat(found).sort(BAR_FINDINGS.key)
