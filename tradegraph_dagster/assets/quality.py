@@ -24,6 +24,7 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
         stage="quality",
         deps=[
             graph.window("adjusted_bars", -lookback),
+            graph.window("corporate_actions", -lookback),
             *graph.same("instruments", "vendor_findings"),
         ],
     )

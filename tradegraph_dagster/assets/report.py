@@ -26,11 +26,16 @@ def report_asset(graphs: Sequence[MarketGraph]) -> dg.AssetsDefinition:
         with domain_failures("desk/report"):
             outcome = write_report(context.resources.desks)
         plots = {name: dg.MetadataValue.md(text) for name, text in outcome.plots.items()}
+        contracts = {
+            f"{market} table contract": dg.MetadataValue.url(page.as_uri())
+            for market, page in outcome.data_docs.items()
+        }
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(outcome.path)),
                 "page": dg.MetadataValue.url(outcome.path.as_uri()),
                 "fingerprint": outcome.fingerprint,
+                **contracts,
                 **plots,
             }
         )

@@ -1,9 +1,13 @@
-"""Desks -> the report: reads each market's settled tables, renders the page, writes it whole."""
+"""Desks -> the report: reads each market's settled tables, renders the page, writes it whole.
+
+Beside the page lie the pages of each market's table contract, which it links.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -28,16 +32,23 @@ from tradegraph_dagster.domain.signals.schema import FORECASTS
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT
 
+DATA_DOCS = "data_docs"
+DATA_DOCS_SESSIONS = 60
 MARKET_NAMES = {"us": "US equities", "cn": "China A-shares"}
 
 
 @dataclass(frozen=True)
 class ReportOutcome:
-    """Where the report is, its content's hash, and the key plots as Markdown."""
+    """Where the report is, its content's hash, and the key plots as Markdown.
+
+    Attributes:
+        data_docs: Market -> first page of its contract; markets without judged sessions have none.
+    """
 
     path: Path
     fingerprint: str
     plots: Mapping[str, str]
+    data_docs: Mapping[str, Path]
 
 
 def write_report(desks: Desks) -> ReportOutcome:
@@ -48,6 +59,7 @@ def write_report(desks: Desks) -> ReportOutcome:
     """
     from tradegraph_dagster.adapters.report.page import render_report
 
+    pages = {desk.name: page for desk in desks.values() if (page := write_data_docs(desk))}
     stories = [desk_to_story(desk) for desk in desks.values()]
     path = desks.settings.root / "report.html"
     page = render_report(
@@ -56,7 +68,37 @@ def write_report(desks: Desks) -> ReportOutcome:
         generated_note=f"Made from the settled tables in {_shown(desks.settings.lake_dir)}.",
     )
     _replace(path, page)
-    return ReportOutcome(path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories))
+    return ReportOutcome(
+        path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories), pages
+    )
+
+
+def write_data_docs(desk: MarketDesk) -> Path | None:
+    """The contract's pages over the newest judged sessions, which take the place of the old ones.
+
+    Returns:
+        The first page; None while no session has been judged.
+
+    Raises:
+        StoreUnavailable: The pages could not be written.
+    """
+    from tradegraph_dagster.adapters.great_expectations.table_contract import build_data_docs
+    from tradegraph_dagster.domain.quality.step import read_profiles
+
+    judged = sorted(desk.workspace.store.partitions(BAR_FINDINGS.name))[-DATA_DOCS_SESSIONS:]
+    if not judged:
+        return None
+    folder = desk.deployment.root / DATA_DOCS / desk.name
+    fresh = folder.with_name(f".{desk.name}.{os.getpid()}.tmp")
+    try:
+        page = build_data_docs(read_profiles(desk.workspace, judged), fresh)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.replace(folder)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write {folder}: {error}; make the report again") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder / page.name
 
 
 def desk_to_story(desk: MarketDesk) -> MarketStory:
@@ -87,7 +129,13 @@ def desk_to_story(desk: MarketDesk) -> MarketStory:
             "feature set": desk.feature_set.version,
             "lake": _shown(desk.deployment.lake_dir / desk.name),
         },
+        links=_links(desk),
     )
+
+
+def _links(desk: MarketDesk) -> dict[str, str]:
+    page = f"{DATA_DOCS}/{desk.name}/index.html"
+    return {"table contract": page} if (desk.deployment.root / page).exists() else {}
 
 
 def _read_all(desk: MarketDesk, schema: FrameSchema) -> pl.DataFrame:

@@ -73,6 +73,7 @@ class MarketStory:
         planted_rank_ic: RankIC that was built into synthetic data; None for real data.
         is_synthetic: The prices were generated; the page says so wherever it gives a return.
         facts: Label -> text shown at the end: where the data is, which model, which settings.
+        links: Label -> address, relative to the page, of what else is made from the same tables.
 
     Raises:
         SchemaError: A frame lacks columns of its table.
@@ -94,6 +95,7 @@ class MarketStory:
     planted_rank_ic: float | None = None
     is_synthetic: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, schema in _FRAMES.items():

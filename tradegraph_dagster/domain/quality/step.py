@@ -105,6 +105,11 @@ def find_faults(
     return StepReport(tuple(written), withheld), StepReport(tuple(quarantined), withheld)
 
 
+def read_profiles(ws: Workspace, sessions: Sequence[date]) -> pl.DataFrame:
+    """SESSION_PROFILES rows of sessions that were judged: what the contract saw of them."""
+    return profile_sessions(_read_input(ws, sessions, reach=1))
+
+
 def validate_sessions(ws: Workspace, sessions: Sequence[date], policy: QualityPolicy) -> StepReport:
     """Write `validated_bars` of every session that passes its gates, without quarantined rows.
 
