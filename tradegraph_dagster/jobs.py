@@ -71,6 +71,8 @@ def all_jobs(graphs: Sequence[MarketGraph]) -> list[dg.UnresolvedAssetJobDefinit
 
 def _market_job(graph: MarketGraph, selection: str) -> dg.UnresolvedAssetJobDefinition:
     keys = [graph.key(noun) for noun in SELECTIONS[selection]]
+    if selection == "after_close" and graph.settings.index_codes:
+        keys.append(graph.key("index_members"))
     trades = selection in ("pre_open", "settlement", "after_close")
     return dg.define_asset_job(
         job_name(graph.name, selection),

@@ -186,6 +186,8 @@ class MarketSettings(BaseModel):
         history_last: Last session, where the history is closed (demo); open-ended otherwise.
         sources: Where bars, instruments and corporate actions come from, the preferred first.
         routing: When a source is passed over, and how sources are compared.
+        index_codes: Indices whose members are recorded after each close; providers show no other
+            day's, so what was not recorded has to be imported from files.
         risk: Rule -> its limits; an absent rule is off, and the decision says so.
         after_close_minutes: Delay of the after-close job behind the close.
         pre_open_minutes: Lead of the pre-open job before the open.
@@ -197,6 +199,7 @@ class MarketSettings(BaseModel):
     history_last: date | None = None
     sources: list[AdapterSettings] = Field(min_length=1)
     routing: _Routing = _Routing()  # type: ignore[valid-type]
+    index_codes: list[str] = []
     universe: _Universe = _Universe()  # type: ignore[valid-type]
     quality: _Quality = _Quality()  # type: ignore[valid-type]
     features: str = "alpha158"

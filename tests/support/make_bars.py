@@ -66,6 +66,7 @@ def make_adjusted_bars(
                     "price_factor": 1.0,
                     "share_factor": 1.0,
                     "is_suspended": False,
+                    "is_carried": False,
                     "is_st": False,
                     "sessions_listed": np.arange(1, len(sessions) + 1),
                 }

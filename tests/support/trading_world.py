@@ -214,6 +214,7 @@ def bar_row(
         "price_factor": 1.0,
         "share_factor": 1.0,
         "is_suspended": False,
+        "is_carried": False,
         "is_st": False,
         "sessions_listed": listed,
     }

@@ -43,4 +43,20 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
             derived=JUDGED,
         )
 
-    return [instruments, raw_bars]
+    if not graph.settings.index_codes:
+        return [instruments, raw_bars]
+
+    @session_asset(graph, stage="market_data", retry_policy=INGEST_RETRIES)
+    def index_members(desk: Any, sessions: list[date]) -> StepReport:
+        """Members of the configured indices, as their provider shows them on the session."""
+        from tradegraph_dagster.domain.market_data.index_members import ingest_index_members
+
+        return ingest_index_members(
+            desk.workspace,
+            desk.index_sources,
+            desk.settings.index_codes,
+            sessions,
+            latest_closed=desk.latest_closed(),
+        )
+
+    return [instruments, raw_bars, index_members]

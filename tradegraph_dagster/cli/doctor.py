@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
 
 FREE_GIB = 2
+COMPARED_DAYS = 365
+DAYS_SHOWN = 5
 
 
 def examine(settings: Settings) -> list[dict[str, Any]]:
@@ -31,6 +34,7 @@ def examine(settings: Settings) -> list[dict[str, Any]]:
     for desk in desks.values():
         questions += [
             (f"{desk.name} calendar", partial(_calendar, desk)),
+            (f"{desk.name} vendor calendar", partial(_vendor_calendar, desk)),
             (f"{desk.name} source", partial(_source, desk)),
             (f"{desk.name} corporate actions", partial(_actions, desk)),
             (f"{desk.name} ledger", partial(_ledger, desk)),
@@ -75,6 +79,26 @@ def _calendar(desk: MarketDesk) -> str:
     calendar.require_runway(newest)
     left = len(calendar.between(newest, calendar.sessions[-1])) - 1
     return f"{left} sessions known after {newest}"
+
+
+def _vendor_calendar(desk: MarketDesk) -> str:
+    """A closure announced after our calendar was made: ask the vendors about the last year."""
+    calendar = desk.market.calendar
+    last = calendar.latest_closed(desk.clock.now())
+    first = last - timedelta(days=COMPARED_DAYS)
+    ours = set(calendar.between(first, last))
+    for source in desk.calendar_sources:
+        theirs = set(source.trading_days(first, last))
+        if odd := sorted(ours ^ theirs):
+            shown = ", ".join(
+                f"{day} ({'ours' if day in ours else 'theirs'} only)" for day in odd[:DAYS_SHOWN]
+            )
+            raise OSError(
+                f"{source.name} trades on other days than calendar {calendar.name} from {first} to "
+                f"{last}: {len(odd)} differ, such as {shown}; upgrade to a version that knows them"
+            )
+    names = ", ".join(source.name for source in desk.calendar_sources)
+    return f"{names} agrees from {first} to {last}" if names else "no source publishes one"
 
 
 def _source(desk: MarketDesk) -> str:

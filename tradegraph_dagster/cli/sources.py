@@ -69,6 +69,8 @@ def source_rows(desk: Any) -> list[dict[str, Any]]:
         DataKind.BARS: desk.bar_sources,
         DataKind.ACTIONS: desk.action_sources,
     }
+    if desk.settings.index_codes:
+        panels[DataKind.INDEX_MEMBERS] = desk.index_sources
     rows = []
     for data, panel in panels.items():
         healths = watch.book.read(data)

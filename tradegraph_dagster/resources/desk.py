@@ -7,7 +7,7 @@ missing vendor package breaks only what needs it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.market_data.failover import SourcePanel, SourceWatch
 from tradegraph_dagster.domain.market_data.health import DataKind
-from tradegraph_dagster.domain.market_data.ports import BarSource
+from tradegraph_dagster.domain.market_data.ports import BarSource, CalendarSource, IndexSource
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ports import ModelRegistry
@@ -65,6 +65,16 @@ class MarketDesk:
     def action_sources(self) -> SourcePanel[ActionSource]:
         """Where corporate actions come from."""
         return SourcePanel(self._open_sources("actions"), self.source_watch)
+
+    @cached_property
+    def index_sources(self) -> SourcePanel[IndexSource]:
+        """Where index members come from."""
+        return SourcePanel(_one_a_name(self._open_sources("index_members")), self.source_watch)
+
+    @cached_property
+    def calendar_sources(self) -> Sequence[CalendarSource]:
+        """Vendors whose trading days can be held against the market's own; often none."""
+        return _one_a_name(self._sources_serving("calendar"))
 
     @cached_property
     def source_watch(self) -> SourceWatch:
@@ -244,22 +254,31 @@ class MarketDesk:
         return newest
 
     def _open_sources(self, port: str) -> list[Any]:
+        opened = self._sources_serving(port)
+        if not opened:
+            kinds = dict.fromkeys(source.kind for source in self.settings.sources)
+            raise ConfigError(
+                f"markets.{self.name}.sources: found {', '.join(kinds)}, none of which serves "
+                f"{port}; add one that does"
+            )
+        return opened
+
+    def _sources_serving(self, port: str) -> list[Any]:
         """The configured sources that have a module for a port; the others do not serve it."""
         modules = {
             source.kind: f"tradegraph_dagster.adapters.{source.kind}.{port}"
             for source in self.settings.sources
         }
-        opened = [
+        return [
             importlib.import_module(modules[source.kind]).SOURCE(self.market, source.parsed_options)
             for source in self.settings.sources
             if find_spec(modules[source.kind]) is not None
         ]
-        if not opened:
-            raise ConfigError(
-                f"markets.{self.name}.sources: found {', '.join(modules)}, none of which serves "
-                f"{port}; add one that does"
-            )
-        return opened
+
+
+def _one_a_name(sources: Sequence[Any]) -> list[Any]:
+    """One kind set up for several vendors' bars asks the same provider for everything else."""
+    return list({source.name: source for source in reversed(sources)}.values())[::-1]
 
 
 class Desks(Mapping[str, MarketDesk]):

@@ -59,7 +59,7 @@ def write_report(desks: Desks) -> ReportOutcome:
     """
     from tradegraph_dagster.adapters.report.page import render_report
 
-    pages = {desk.name: page for desk in desks.values() if (page := write_data_docs(desk))}
+    contracts = {desk.name: first for desk in desks.values() if (first := write_data_docs(desk))}
     stories = [desk_to_story(desk) for desk in desks.values()]
     path = desks.settings.root / "report.html"
     page = render_report(
@@ -69,7 +69,7 @@ def write_report(desks: Desks) -> ReportOutcome:
     )
     _replace(path, page)
     return ReportOutcome(
-        path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories), pages
+        path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories), contracts
     )
 
 

@@ -84,7 +84,8 @@ def bars_to_adjusted_bars(
     has no close to act on and changes nothing.
 
     A symbol that was there on the session before and is still listed, but has no bar, is carried
-    as suspended: dropping it would restart its factors at 1 and tear its history apart.
+    as suspended and marked `is_carried`: dropping it would restart its factors at 1 and tear its
+    history apart.
 
     Timing: row t reads bars, events and instruments of t and the state after t-1.
 
@@ -275,6 +276,7 @@ def _to_rows(
         how="horizontal",
     ).with_columns(
         pl.col("is_suspended").fill_null(True),
+        pl.col("bar_at").is_null().alias("is_carried"),
         pl.col("amount").fill_null(0.0),
         pl.col("is_st").fill_null(False),
     )

@@ -55,6 +55,9 @@ ADJUSTED_BARS = FrameSchema(
         "price_factor": Column(pl.Float64, "adjusted price over raw price, cumulative"),
         "share_factor": Column(pl.Float64, "raw volume over adjusted volume, cumulative"),
         "is_suspended": Column(pl.Boolean, "no trading on the session"),
+        "is_carried": Column(
+            pl.Boolean, "listed, but no bar came: the row stands in for it as suspended"
+        ),
         "is_st": Column(pl.Boolean, "under special treatment (China)"),
         "sessions_listed": Column(pl.Int32, "sessions since listing, 1 on the first", "sessions"),
     },

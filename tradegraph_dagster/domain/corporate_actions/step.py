@@ -212,9 +212,8 @@ def _adjust_batch(
     ws: Workspace, batch: Sequence[date], derived: Sequence[str]
 ) -> tuple[Written, ...]:
     before = [] if batch[0] == ws.first_session else [ws.calendar.previous(batch[0])]
-    raw = ws.store.read(RAW_BARS, batch)
     adjusted = bars_to_adjusted_bars(
-        raw,
+        ws.store.read(RAW_BARS, batch),
         ws.store.read(CORPORATE_ACTIONS, batch),
         ws.store.read(INSTRUMENTS, batch),
         ws.store.read(ADJUSTED_BARS, before),
@@ -222,11 +221,7 @@ def _adjust_batch(
         sessions=batch,
     )
     withdraw_outdated(ws, adjusted, batch, derived)
-    # Every bar has a row; what has a row without one was carried.
-    sent = dict(raw.group_by("session").agg(pl.col("symbol").n_unique()).iter_rows())
-    return write_sessions(
-        ws.store, ADJUSTED_BARS, adjusted, batch, lambda part: _bar_facts(part, sent)
-    )
+    return write_sessions(ws.store, ADJUSTED_BARS, adjusted, batch, _bar_facts)
 
 
 def _before_history(ws: Workspace, session: date) -> MissingSession:
@@ -262,9 +257,9 @@ def _with_event_facts(written: Written, now: Restatement, calendar: SessionCalen
     return replace(written, facts=facts)
 
 
-def _bar_facts(bars: pl.DataFrame, sent: Mapping[date, int]) -> Mapping[str, int]:
+def _bar_facts(bars: pl.DataFrame) -> Mapping[str, int]:
     return {
         "symbols": bars.height,
         "suspended": int(bars.get_column("is_suspended").sum()),
-        "carried": sum(bars.height - sent[day] for day in bars.get_column("session").head(1)),
+        "carried": int(bars.get_column("is_carried").sum()),
     }

@@ -98,6 +98,7 @@ def test_an_event_while_suspended_acts_on_the_last_close() -> None:
     assert asleep["volume"] is None
     assert asleep["vwap"] is None
     assert asleep["amount"] == 0.0
+    assert asleep["is_carried"] is False
     assert asleep["last_raw_close"] == last / 2
     awake = row(adjusted, DAYS[4])
     assert awake["reference_close"] == last / 2 - 0.5
@@ -148,6 +149,7 @@ def test_a_listed_symbol_without_a_bar_is_carried_with_its_factor() -> None:
     carried = row(adjusted, DAYS[3], symbol)
     assert carried["is_suspended"] is True
     assert carried["close"] is None
+    assert adjusted.filter("is_carried").rows() == adjusted.filter(gap).rows()
     assert carried["price_factor"] == 2.0
     assert row(adjusted, DAYS[4], symbol)["price_factor"] == 2.0
     assert row(adjusted, DAYS[4], symbol)["reference_close"] == carried["last_raw_close"]

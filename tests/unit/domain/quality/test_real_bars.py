@@ -44,6 +44,7 @@ def real_bars(folder: Path) -> pl.DataFrame:
         price_factor=1.0,
         share_factor=1.0,
         is_suspended=~traded,
+        is_carried=False,
         is_st=pl.col("isST") == 1,
         sessions_listed=pl.when(first <= OLD).then(age + 500).otherwise(age),
     )
