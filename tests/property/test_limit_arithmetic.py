@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,12 +31,24 @@ def test_limits_equal_decimal_half_up(cents: int, rise: int, fall: int) -> None:
     assert band.lower == max(lower if lower < reference else reference - CENT, CENT)
 
 
-def test_limits_equal_decimal_half_up_for_every_cent_to_thirty() -> None:
-    for cents in range(11, 3_000):
-        reference = Decimal(cents) / 100
-        band = limit_band(reference, 10, 10)
-        assert band.upper == _half_up(reference * Decimal("1.1"))
-        assert band.lower == _half_up(reference * Decimal("0.9"))
+@pytest.mark.parametrize("percent", [5, 10, 20, 30])
+def test_limits_equal_decimal_half_up_for_every_reference_to_three_thousand(percent: int) -> None:
+    cents = range(1, 300_001)
+    rise, fall = Decimal(100 + percent) / 100, Decimal(100 - percent) / 100
+    one = Decimal(1)
+    upper = [int((each * rise).quantize(one, ROUND_HALF_UP)) for each in cents]
+    lower = [int((each * fall).quantize(one, ROUND_HALF_UP)) for each in cents]
+    rows = pl.DataFrame({"cents": cents}).with_columns(percent=pl.lit(percent))
+    low, up = limit_cents(pl.col("cents"), pl.col("percent"))
+    found = rows.with_columns(
+        low=low,
+        up=up,
+        # A limit that rounds to the reference moves a cent away; none is below a cent.
+        upper=pl.max_horizontal(pl.Series(upper), pl.col("cents") + 1),
+        lower=pl.max_horizontal(pl.min_horizontal(pl.Series(lower), pl.col("cents") - 1), 1),
+    )
+    wrong = found.filter((pl.col("low") != pl.col("lower")) | (pl.col("up") != pl.col("upper")))
+    assert wrong.is_empty(), wrong.head()
 
 
 @given(cents=CENTS, percent=PERCENTS)

@@ -14,11 +14,11 @@ def frame_fingerprint(frame: pl.DataFrame) -> str:
 
     A null counts as null whatever lies beneath it. NaN is a value like any other.
     """
-    digest = hashlib.sha256(repr(list(frame.schema.items())).encode())
-    digest.update(str(frame.height).encode())
+    parts: list[Any] = [repr(list(frame.schema.items())).encode(), str(frame.height).encode()]
     for series in frame.get_columns():
-        digest.update(_series_bytes(series))
-    return digest.hexdigest()
+        parts += _series_parts(series)
+    # Joined and hashed at once: many small updates have threads wait for each other.
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def data_fingerprint(data: Any) -> str:
@@ -27,19 +27,29 @@ def data_fingerprint(data: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _series_bytes(series: pl.Series) -> bytes:
+def _series_parts(series: pl.Series) -> list[Any]:
     """Values, preceded by the null mask where there are nulls; what lies beneath one is dropped."""
     import numpy as np
 
-    mask = b""
-    if series.null_count():
-        mask = b"null" + series.is_null().to_numpy().tobytes()
-        series = series.fill_null(strategy="zero") if _is_plain(series) else series.drop_nulls()
+    if not series.null_count():
+        return _value_parts(series)
+    if series.dtype.is_float():
+        values = series.to_numpy(writable=True)
+        is_null = np.isnan(values)
+        # Nulls have become NaN: unless there were others, the mask need not be asked for.
+        if np.count_nonzero(is_null) == series.null_count():
+            values[is_null] = 0.0
+            return [b"null", is_null, values]
+    mask = series.is_null().to_numpy()
+    is_plain = series.dtype.is_numeric()
+    known = series.fill_null(strategy="zero") if is_plain else series.drop_nulls()
+    return [b"null", mask, *_value_parts(known)]
+
+
+def _value_parts(series: pl.Series) -> list[Any]:
+    import numpy as np
+
     if series.dtype == pl.String:
         lengths = series.str.len_bytes().cast(pl.Int64).to_numpy()
-        return mask + lengths.tobytes() + (series.str.join("").item() or "").encode()
-    return mask + np.ascontiguousarray(series.to_numpy()).tobytes()
-
-
-def _is_plain(series: pl.Series) -> bool:
-    return series.dtype.is_numeric()
+        return [lengths, (series.str.join("").item() or "").encode()]
+    return [np.ascontiguousarray(series.to_numpy())]

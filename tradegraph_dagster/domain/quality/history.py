@@ -13,6 +13,7 @@ from typing import Literal
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema, conform_frame
 
 PRICES = ("open", "high", "low", "close")
@@ -43,6 +44,7 @@ HISTORY_FINDINGS = FrameSchema(
         "last_session": Column(pl.Date, "last date concerned"),
         "rows": Column(pl.Int64, "rows concerned", "rows"),
         "audit": Column(pl.String, "name of the audit"),
+        "severity": Column(pl.String, "quarantine: wrong; warn: odd, and possibly as it was"),
         "expected": Column(pl.String, "what the audit expects"),
         "found": Column(pl.String, "what it found"),
     },
@@ -106,7 +108,12 @@ def rows_to_history(
 
 
 def to_history_findings(
-    rows: pl.DataFrame, audit: str, *, expected: str | pl.Expr, found: pl.Expr
+    rows: pl.DataFrame,
+    audit: str,
+    *,
+    expected: str | pl.Expr,
+    found: pl.Expr,
+    is_odd_only: pl.Expr | None = None,
 ) -> pl.DataFrame:
     """One HISTORY_FINDINGS row for each of `rows`, the first of a symbol and session.
 
@@ -116,6 +123,7 @@ def to_history_findings(
         audit: Name of the audit.
         expected: A text, or an expression over `rows` that makes one.
         found: Expression over `rows` that makes a text.
+        is_odd_only: Expression over `rows`, true where the finding only warns; None for nowhere.
     """
     last = "last_session" if "last_session" in rows.columns else "session"
     count = pl.col("rows") if "rows" in rows.columns else pl.lit(1)
@@ -125,6 +133,9 @@ def to_history_findings(
         last_session=last,
         rows=count,
         audit=pl.lit(audit),
+        severity=pl.when(is_odd_only if is_odd_only is not None else pl.lit(False))
+        .then(pl.lit(Severity.WARN.value))
+        .otherwise(pl.lit(Severity.QUARANTINE.value)),
         expected=pl.lit(expected) if isinstance(expected, str) else expected,
         found=found,
     )

@@ -25,7 +25,7 @@ def judged_bars(gate_input: GateInput) -> pl.DataFrame:
 
 def traded_bars(gate_input: GateInput) -> pl.DataFrame:
     """The judged bars of instruments that were not suspended."""
-    return judged_bars(gate_input).filter(~pl.col("is_suspended"))
+    return gate_input.judged.filter(~pl.col("is_suspended"))
 
 
 def listed_instruments(gate_input: GateInput) -> pl.DataFrame:
@@ -87,7 +87,7 @@ def event_steps(gate_input: GateInput) -> pl.DataFrame:
     subscribed = pl.col("rights_price") * pl.col("rights_ratio")
     before = worth * shares + pl.col("cash_per_share") - subscribed
     return (
-        judged_bars(gate_input)
+        gate_input.judged
         .join(terms, on=SESSION_SYMBOL)
         .with_columns(close_before=before)
         .with_columns(step=pl.col("close_before") / pl.col("reference_close"))

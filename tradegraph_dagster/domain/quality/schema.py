@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from tradegraph_dagster.domain.core.findings import Severity, findings_schema
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.schema import Market
+from tradegraph_dagster.domain.quality.matching import match_listings
 
 BAR_FINDINGS = findings_schema("bar_findings", "What the gates found.")
 
@@ -45,6 +47,47 @@ class GateInput:
     actions: pl.DataFrame
     sessions: tuple[date, ...]
     market: Market
+
+    @cached_property
+    def judged(self) -> pl.DataFrame:
+        """The bars of the sessions to judge, without the lookback.
+
+        `listed_on` is added: null where the symbol is no instrument of the session.
+        """
+        return self._matched[0]
+
+    @cached_property
+    def traded(self) -> pl.DataFrame:
+        """The judged bars of instruments that were not suspended."""
+        return self.judged.filter(~pl.col("is_suspended"))
+
+    @cached_property
+    def listed(self) -> pl.DataFrame:
+        """The instruments of the sessions to judge."""
+        return self.instruments.filter(self._is_judged)
+
+    @cached_property
+    def missing(self) -> pl.DataFrame:
+        """The instruments of the sessions to judge that have no bar."""
+        return self._matched[1]
+
+    def since(self, first: date) -> GateInput:
+        """The same input without the rows before a session, none of which is to be judged."""
+        is_near = pl.col("session") >= first
+        nearer = replace(
+            self, bars=self.bars.filter(is_near), actions=self.actions.filter(is_near)
+        )
+        # What is judged is the same: it is worked out once for all gates.
+        vars(nearer).update(judged=self.judged, traded=self.traded, _matched=self._matched)
+        return nearer
+
+    @property
+    def _is_judged(self) -> pl.Expr:
+        return pl.col("session").is_in(list(self.sessions))
+
+    @cached_property
+    def _matched(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return match_listings(self.bars.filter(self._is_judged), self.listed)
 
 
 @dataclass(frozen=True)

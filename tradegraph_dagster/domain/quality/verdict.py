@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -81,8 +81,11 @@ def bars_to_findings(gate_input: GateInput, gates: Iterable[Gate]) -> pl.DataFra
             knows; ignoring it would let a fault pass.
     """
     found = [BAR_FINDINGS.empty()]
+    by_lookback: dict[int, GateInput] = {}
     for gate in gates:
-        answer = gate.find(_within_reach(gate_input, gate))
+        if gate.lookback not in by_lookback:
+            by_lookback[gate.lookback] = _within_reach(gate_input, gate.lookback)
+        answer = gate.find(by_lookback[gate.lookback])
         _check_answer(answer, gate.name, gate_input.sessions)
         found.append(answer)
     return conform_frame(pl.concat(found), BAR_FINDINGS)
@@ -137,18 +140,13 @@ def count_severities(findings: pl.DataFrame) -> dict[str, int]:
     return {severity.value: found.count(severity.value) for severity in Severity}
 
 
-def _within_reach(gate_input: GateInput, gate: Gate) -> GateInput:
+def _within_reach(gate_input: GateInput, lookback: int) -> GateInput:
     calendar = gate_input.market.calendar
     starts = [
-        calendar.trailing(day, 1 + gate.lookback)[0] if calendar.is_session(day) else day
+        calendar.trailing(day, 1 + lookback)[0] if calendar.is_session(day) else day
         for day in gate_input.sessions
     ]
-    is_near = pl.col("session") >= min(starts, default=date.max)
-    return replace(
-        gate_input,
-        bars=gate_input.bars.filter(is_near),
-        actions=gate_input.actions.filter(is_near),
-    )
+    return gate_input.since(min(starts, default=date.max))
 
 
 def _check_answer(answer: pl.DataFrame, gate: str, sessions: Sequence[date]) -> None:

@@ -124,6 +124,11 @@ def test_loading_is_fast(name: str, normal: time) -> None:
     assert min(cpu_seconds() for _ in range(5)) < 0.030
 
 
+def test_sessions_that_are_left_on_a_saturday() -> None:
+    left = CN.between(date(2026, 11, 21), date.max)
+    assert (left[0], len(left)) == (date(2026, 11, 23), 29)
+
+
 def test_calendar_end_refuses_to_plan() -> None:
     with pytest.raises(CalendarExhausted):
         CN.require_runway(CN.sessions[-1])

@@ -22,7 +22,7 @@ def find_adjusted_prices(gate_input: GateInput) -> pl.DataFrame:
     """
     ratio = pl.col("traded_price") / (pl.col("raw_low") + pl.col("raw_high")) * 2
     rows = (
-        traded_bars(gate_input)
+        gate_input.traded
         .filter(pl.col("volume") > 0)
         .with_columns(traded_price=pl.col("amount") / RAW_VOLUME)
         .filter(

@@ -25,8 +25,8 @@ def find_gaps(gate_input: GateInput) -> pl.DataFrame:
     Up to 2 % of the names may be missing, each with a warning. More, no instrument at all, or a
     session on which nothing traded blocks: an empty answer of a vendor looks like that.
     """
-    bars = judged_bars(gate_input)
-    missing = listed_instruments(gate_input).join(bars, on=SESSION_SYMBOL, how="anti")
+    bars = gate_input.judged
+    missing = gate_input.listed.join(bars, on=SESSION_SYMBOL, how="anti")
     counts = _count(gate_input, bars, missing)
     is_hole = (pl.col("missing") > MAX_MISSING_FRAC * pl.col("listed")) | (pl.col("traded") == 0)
     holes = counts.filter(is_hole)
@@ -37,7 +37,7 @@ def find_gaps(gate_input: GateInput) -> pl.DataFrame:
 def _count(gate_input: GateInput, bars: pl.DataFrame, missing: pl.DataFrame) -> pl.DataFrame:
     """One row a session: how many are listed, missing and traded, and the first missing names."""
     sessions = pl.DataFrame({"session": gate_input.sessions}, schema={"session": pl.Date})
-    listed = listed_instruments(gate_input).group_by("session").agg(listed=pl.len())
+    listed = gate_input.listed.group_by("session").agg(listed=pl.len())
     traded = bars.filter(~pl.col("is_suspended")).group_by("session").agg(traded=pl.len())
     gaps = missing.group_by("session").agg(
         missing=pl.len(), names=pl.col("symbol").sort().head(NAMES_SHOWN).str.join(" ")

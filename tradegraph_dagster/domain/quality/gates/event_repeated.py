@@ -25,7 +25,7 @@ def find_repeated_events(gate_input: GateInput) -> pl.DataFrame:
     earlier = events.select(
         "symbol", *TERMS, ex_date_before=pl.col("session"), number_before=pl.col("number")
     )
-    judged = events.join(judged_bars(gate_input), on=SESSION_SYMBOL, how="semi")
+    judged = events.join(gate_input.judged, on=SESSION_SYMBOL, how="semi")
     repeated = (
         judged.join(earlier, on=["symbol", *TERMS])
         .filter((pl.col("number") - pl.col("number_before")).is_between(1, LOOKBACK))

@@ -14,9 +14,9 @@ NAME = "listed_instrument"
 
 def find_unlisted_bars(gate_input: GateInput) -> pl.DataFrame:
     """Bars whose symbol is not among the session's instruments, or is listed only later."""
-    listed = listed_instruments(gate_input).select(*SESSION_SYMBOL, "listed_on")
+    listed = gate_input.listed.select(*SESSION_SYMBOL, "listed_on")
     rows = (
-        judged_bars(gate_input)
+        gate_input.judged
         .join(listed, on=SESSION_SYMBOL, how="left")
         .filter(pl.col("listed_on").is_null() | (pl.col("listed_on") > pl.col("session")))
     )

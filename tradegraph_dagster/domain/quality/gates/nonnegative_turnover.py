@@ -22,7 +22,7 @@ def find_impossible_turnover(gate_input: GateInput) -> pl.DataFrame:
     ).fill_null(False)
     absent = volume.is_null() & ~pl.col("is_suspended")
     contradictory = pl.col("is_suspended") & ((volume.fill_null(0) > 0) | (amount > 0))
-    rows = judged_bars(gate_input).filter(impossible | absent | contradictory)
+    rows = gate_input.judged.filter(impossible | absent | contradictory)
     return to_findings(
         rows,
         NAME,

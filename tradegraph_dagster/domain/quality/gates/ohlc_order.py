@@ -20,7 +20,7 @@ def find_disorder(gate_input: GateInput) -> pl.DataFrame:
     noise = pl.col("raw_high").abs() * PRICE_NOISE_FRAC
     highest = pl.max_horizontal("raw_open", "raw_close", "raw_low")
     lowest = pl.min_horizontal("raw_open", "raw_close", "raw_high")
-    rows = traded_bars(gate_input).filter(
+    rows = gate_input.traded.filter(
         (pl.col("raw_high") + noise < highest) | (pl.col("raw_low") - noise > lowest)
     )
     return to_findings(

@@ -28,7 +28,7 @@ def find_implausible(gate_input: GateInput) -> pl.DataFrame:
         "low": (pl.col("low") > HIGHEST_PRICE) | (pl.col("high") + noise < pl.col("low")),
         "sessions_listed": pl.col("sessions_listed") < 1,
     }
-    rows = judged_bars(gate_input).filter(pl.any_horizontal(is_wrong.values()))
+    rows = gate_input.judged.filter(pl.any_horizontal(is_wrong.values()))
     described = [pl.when(wrong).then(shown(name)) for name, wrong in is_wrong.items()]
     return to_findings(
         rows,

@@ -25,7 +25,7 @@ def find_impossible_prices(gate_input: GateInput) -> pl.DataFrame:
         **{name: _is_impossible(name) | _is_absent(name) for name in TRADED},
         **{name: _is_impossible(name) for name in WHERE_KNOWN},
     }
-    rows = judged_bars(gate_input).filter(pl.any_horizontal(is_wrong.values()))
+    rows = gate_input.judged.filter(pl.any_horizontal(is_wrong.values()))
     described = [pl.when(wrong).then(shown(name)) for name, wrong in is_wrong.items()]
     return to_findings(
         rows,

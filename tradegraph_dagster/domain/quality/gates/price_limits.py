@@ -26,7 +26,7 @@ EX_RIGHT_SLACK_TICKS = 2
 
 def find_breaches(gate_input: GateInput) -> pl.DataFrame:
     """Bars with a high, low or close that the exchange's limits forbid."""
-    rows = with_previous(traded_bars(gate_input), gate_input, ["price_factor"])
+    rows = with_previous(gate_input.traded, gate_input, ["price_factor"])
     prices = [pl.col("raw_high"), pl.col("raw_low"), pl.col("raw_close")]
     allowed = pl.col("reference_close") * ALWAYS_ALLOWED_FRAC
     moved = rows.filter(

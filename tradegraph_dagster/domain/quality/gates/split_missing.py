@@ -32,7 +32,7 @@ def find_missing_splits(gate_input: GateInput) -> pl.DataFrame:
         for simple in (count, 1 / count)
     ).list.drop_nulls()
     jumped = (
-        traded_bars(gate_input)
+        gate_input.traded
         .join(events_in_force(gate_input.actions), on=SESSION_SYMBOL, how="anti")
         .filter(
             (close_move - 1).abs() > MIN_JUMP_FRAC,

@@ -29,7 +29,7 @@ def find_repeated_bars(gate_input: GateInput) -> pl.DataFrame:
     yesterday's and blocks the session.
     """
     rows = with_previous(
-        traded_bars(gate_input).filter(pl.col("volume") > 0),
+        gate_input.traded.filter(pl.col("volume") > 0),
         gate_input,
         [*_PRICES, "volume", "share_factor"],
     )

@@ -25,7 +25,7 @@ def find_jumps(gate_input: GateInput) -> pl.DataFrame:
     times = pl.col("raw_close") / pl.col("reference_close")
     is_new = pl.col("sessions_listed") <= NEW_LISTING_SESSIONS
     is_far = ~times.is_between(1 / NEW_LISTING_MAX_TIMES, NEW_LISTING_MAX_TIMES)
-    jumped = traded_bars(gate_input).filter(
+    jumped = gate_input.traded.filter(
         pl.when(is_new).then(is_far).otherwise((times - 1).abs() > MAX_JUMP_FRAC)
     )
     banded = add_price_bands(jumped, gate_input.instruments, gate_input.market)

@@ -30,7 +30,7 @@ def find_wrong_units(gate_input: GateInput) -> pl.DataFrame:
     blocks the session.
     """
     checked = (
-        traded_bars(gate_input)
+        gate_input.traded
         .filter((pl.col("volume") > 0) | (pl.col("amount") > 0))
         .with_columns(traded_price=pl.col("amount") / RAW_VOLUME)
         .with_columns(

@@ -202,6 +202,9 @@ def test_lots(symbol: str, session: date, expected: LotRule) -> None:
         (Side.BUY, "100000", date(2022, 4, 28), "32.00"),
         (Side.BUY, "100000", date(2022, 4, 29), "31.00"),
         # Stamp duty by era.
+        (Side.BUY, "100000", date(2005, 1, 21), "232.00"),
+        (Side.SELL, "100000", date(2005, 1, 21), "232.00"),
+        (Side.BUY, "100000", date(2005, 1, 24), "132.00"),
         (Side.BUY, "100000", date(2007, 5, 29), "132.00"),
         (Side.BUY, "100000", date(2007, 5, 30), "332.00"),
         (Side.SELL, "100000", date(2008, 4, 23), "332.00"),
