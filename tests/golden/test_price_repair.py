@@ -39,8 +39,8 @@ FAULTS = {
 # one; blocks count once.
 DIVIDENDS = {"ADIG-L": 11, "CLC-L": 3, "ELCO-L": 5, "NVT-L": 1, "RGL-L": 10, "SERE-L": 10}
 # The repaired files are not repaired altogether: six rows at 0.006 among 0.6 are left in one, and
-# two blocks of 19 and 16 rows at 0.0057 among 0.57 in another. Five London names have closes outside
-# the range of their day, which the repair does not look at.
+# two blocks of 19 and 16 rows at 0.0057 among 0.57 in another. Five London names close outside the
+# range of their day, which the repair does not look at.
 LEFT_IN_REPAIRED = {
     "ADIG-L-1d-bad-div": {"ohlc_order"},
     "CLC-L-1d-bad-div": {"ohlc_order", "unit_x100"},

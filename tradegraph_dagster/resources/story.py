@@ -42,7 +42,7 @@ class ReportOutcome:
     """Where the report is, its content's hash, and the key plots as Markdown.
 
     Attributes:
-        data_docs: Market -> first page of its contract; markets without judged sessions have none.
+        data_docs: Market -> page of its contract's results; none while no session is judged.
     """
 
     path: Path
@@ -60,7 +60,7 @@ def write_report(desks: Desks) -> ReportOutcome:
     from tradegraph_dagster.adapters.report.page import render_report
 
     contracts = {desk.name: first for desk in desks.values() if (first := write_data_docs(desk))}
-    stories = [desk_to_story(desk) for desk in desks.values()]
+    stories = [desk_to_story(desk, contracts.get(desk.name)) for desk in desks.values()]
     path = desks.settings.root / "report.html"
     page = render_report(
         stories,
@@ -77,7 +77,7 @@ def write_data_docs(desk: MarketDesk) -> Path | None:
     """The contract's pages over the newest judged sessions, which take the place of the old ones.
 
     Returns:
-        The first page; None while no session has been judged.
+        The page of the results; None while no session has been judged.
 
     Raises:
         StoreUnavailable: The pages could not be written.
@@ -91,18 +91,18 @@ def write_data_docs(desk: MarketDesk) -> Path | None:
     folder = desk.deployment.root / DATA_DOCS / desk.name
     fresh = folder.with_name(f".{desk.name}.{os.getpid()}.tmp")
     try:
-        page = build_data_docs(read_profiles(desk.workspace, judged), fresh)
+        page = build_data_docs(read_profiles(desk.workspace, judged), fresh).relative_to(fresh)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)
     except OSError as error:
         raise StoreUnavailable(f"cannot write {folder}: {error}; make the report again") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return folder / page.name
+    return folder / page
 
 
-def desk_to_story(desk: MarketDesk) -> MarketStory:
-    """A market's settled tables, and the IC of what was forecast."""
+def desk_to_story(desk: MarketDesk, data_docs: Path | None) -> MarketStory:
+    """A market's settled tables, the IC of what was forecast, and where its contract's page is."""
     sources = [source.parsed_options for source in desk.settings.sources]
     planted = next((getattr(one, "rank_ic", None) for one in sources), None)
     newest = max(desk.workspace.store.partitions(VALIDATED_BARS.name), default=None)
@@ -129,13 +129,10 @@ def desk_to_story(desk: MarketDesk) -> MarketStory:
             "feature set": desk.feature_set.version,
             "lake": _shown(desk.deployment.lake_dir / desk.name),
         },
-        links=_links(desk),
+        links={"table contract": str(data_docs.relative_to(desk.deployment.root))}
+        if data_docs
+        else {},
     )
-
-
-def _links(desk: MarketDesk) -> dict[str, str]:
-    page = f"{DATA_DOCS}/{desk.name}/index.html"
-    return {"table contract": page} if (desk.deployment.root / page).exists() else {}
 
 
 def _read_all(desk: MarketDesk, schema: FrameSchema) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ PREFIX = "contract:"
 HIGHEST_PRICE = 1e7
 # Half of the market was suspended on the worst days of July 2015.
 MAX_SUSPENDED_FRAC = 0.6
-REPORT = "index.html"
 
 # Column, lowest, highest (None: no bound), whether the lowest itself is too low, severity. A fault
 # that a gate finds in the row itself only warns here; one that leaves no row to be trusted blocks.
@@ -82,11 +82,24 @@ class GreatExpectationsContract:
 def build_data_docs(profiles: pl.DataFrame, folder: Path) -> Path:
     """Write the suite and its result on SESSION_PROFILES rows as HTML pages under `folder`.
 
+    Args:
+        profiles: At least one session; their span names the run, so that the same sessions are
+            found at the same address.
+        folder: Where the pages go; should hold none yet.
+
     Returns:
-        The page to open. Its style sheets come from a public network; the text needs none.
+        The page of the results. Style sheets, and the index's list of pages, come from a public
+        network; this page's text needs none.
     """
     import great_expectations as gx
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
+    from great_expectations.core.run_identifier import RunIdentifier
+
+    sessions: list[date] = profiles["session"].sort().to_list()
+    run = RunIdentifier(
+        run_name=f"{sessions[0]}..{sessions[-1]}",
+        run_time=datetime.combine(sessions[-1], time(), UTC),
+    )
 
     context = _context()
     backend = {
@@ -108,8 +121,9 @@ def build_data_docs(profiles: pl.DataFrame, folder: Path) -> Path:
         actions=[UpdateDataDocsAction(name="report", site_names=["report"])],
         result_format="BASIC",
     )
-    context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": profiles.to_pandas()})
-    return folder / REPORT
+    parameters = {"dataframe": profiles.to_pandas()}
+    context.checkpoints.add(checkpoint).run(batch_parameters=parameters, run_id=run)
+    return next((folder / "validations").rglob("*.html"))
 
 
 def _context() -> Any:
