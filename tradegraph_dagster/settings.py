@@ -358,6 +358,8 @@ def prepare_process(settings: Settings) -> None:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_LOGGING_LEVEL": "WARNING",
             "GX_ANALYTICS_ENABLED": "false",
+            # Vendor packages draw a bar for each of thousands of requests.
+            "TQDM_DISABLE": "1",
         }
     )
 

@@ -76,6 +76,12 @@ def test_a_frame_that_does_not_fit_is_refused_and_nothing_is_written(
     assert store.partitions("adjusted_bars") == frozenset()
 
 
+def test_sessions_out_of_order_are_refused_before_any_is_written(store: FrameStore) -> None:
+    with pytest.raises(SchemaError, match="order of their sessions"):
+        write_sessions(store, ADJUSTED_BARS, BARS.reverse(), DAYS)
+    assert store.partitions("adjusted_bars") == frozenset()
+
+
 def test_sessions_wait_for_exactly_the_inputs_they_lack(store: FrameStore) -> None:
     write_sessions(store, ADJUSTED_BARS, BARS.filter(pl.col("session") != DAYS[1]), DAYS[::2])
     ready, withheld = split_ready(

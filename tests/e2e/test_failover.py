@@ -142,3 +142,25 @@ def test_a_price_in_doubt_never_reaches_the_validated_bars() -> None:
     assert set(symbols) - set(validated.get_column("symbol")) == {symbols[7]}
     taken_out = ws.store.read(QUARANTINED_BARS, [days[-1]])
     assert taken_out.select("symbol", "reason").rows() == [(symbols[7], "source_agreement")]
+
+
+def test_a_corrected_bar_is_not_judged_as_it_was_before(on: Deployment) -> None:
+    """Raw bars again and then the gates alone: the old price must not come back by that way."""
+    days, store = on.sessions[:4], on.desk.workspace.store
+    on.run_ok("bars", days)
+    true = store.read(RAW_BARS, [days[1]])
+    first = pl.col("symbol") == true["symbol"][0]
+    store.write(
+        RAW_BARS,
+        days[1],
+        true.with_columns(
+            close=pl.when(first).then(pl.col("low")).otherwise("close"),
+            known_at=pl.col("known_at") - timedelta(minutes=5),
+        ),
+    )
+    on.run_ok("intake", [days[1]])
+    assert store.partitions("adjusted_bars") == {days[0]}
+    assert store.partitions(VALIDATED_BARS.name) == {days[0]}
+    assert not on.run("gates", [days[1]]).success
+    on.run_ok("bars", days)
+    assert store.read(VALIDATED_BARS, [days[1]])["raw_close"].equals(true["close"])

@@ -28,7 +28,7 @@ def test_the_report_links_the_pages_of_the_contract(tmp_path: Path, times: int) 
     pages = list((tmp_path / "data_docs/cn/validations").rglob("*.html"))
     assert [tmp_path / address for address in linked] == pages
     assert "lowest_price" in pages[0].read_text(encoding="utf-8")
-    assert "2023-01-03..2023-01-16" in linked[0]
+    assert "2023-01-03_to_2023-01-16" in linked[0]
     event = result.asset_materializations_for_node("desk__report")[0]
     assert str(event.metadata["cn table contract"].value).endswith(linked[0])
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.cli.main import app
+from tradegraph_dagster.jobs import ADJUSTED, BARS
 
 RUN = CliRunner()
 
@@ -94,3 +97,20 @@ def test_a_short_backfill_makes_what_is_missing_and_then_nothing() -> None:
     code, again = _json(*span)
     assert code == 0
     assert again["runs"] == again["bars"] == 0
+
+
+def test_landed_sessions_are_made_again_without_asking_a_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = ["backfill", "--market", "us", "--from", "2010-01-04", "--to", "2010-01-08"]
+    assert _json(*span)[0] == 0
+    store = ParquetFrameStore(tmp_path / "data" / "lake" / "us")
+    made = {table: store.partitions(table) for table in BARS}
+    for table in ADJUSTED:
+        store.remove(table, date(2010, 1, 6))
+    gone = [{"kind": "files", "options": {"folder": str(tmp_path / "gone"), "mapping": "none"}}]
+    monkeypatch.setenv("TRADEGRAPH_MARKETS__US__SOURCES", json.dumps(gone))
+    code, done = _json(*span)
+    assert (code, done["runs"], done["bars"]) == (0, 1, 1), done
+    assert {table: store.partitions(table) for table in BARS} == made
+    assert RUN.invoke(app, [*span, "--reingest"]).exit_code == 1

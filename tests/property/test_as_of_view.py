@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 import polars as pl
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.make_bars import known_after, weekdays
@@ -25,6 +26,7 @@ from tradegraph_dagster.domain.corporate_actions.as_of import adjusted_bars_as_o
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.corporate_actions.step import adjust_sessions, ingest_actions
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
+from tradegraph_dagster.domain.features.compute import bars_to_features
 from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.features.step import compute_features
 from tradegraph_dagster.domain.market_data.failover import SourcePanel
@@ -50,7 +52,10 @@ answers = st.dictionaries(
 )
 corrections = st.dictionaries(st.sampled_from(DAYS), st.floats(5.0, 30.0), max_size=2)
 evenings = st.lists(st.tuples(answers, corrections), min_size=1, max_size=5)
+few_evenings = st.lists(st.tuples(answers, corrections), min_size=1, max_size=2)
 Answer = Mapping[tuple[date, str], Mapping[str, float]]
+Evenings = list[tuple[Answer, Mapping[date, float]]]
+ALPHA158 = load_feature_set("alpha158")
 
 
 def new_workspace() -> Workspace:
@@ -83,10 +88,10 @@ def correct(ws: Workspace, closes: Mapping[date, float], evening: datetime) -> N
         write_sessions(ws.store, RAW_BARS, merged, [day])
 
 
-def replay(ws: Workspace, drawn: list[tuple[Answer, Mapping[date, float]]]) -> list[pl.DataFrame]:
-    """The stored adjusted bars of each evening."""
+def replay(ws: Workspace, drawn: Evenings, *, first: int = 0) -> list[pl.DataFrame]:
+    """The stored adjusted bars of each evening, the evenings counted from `first`."""
     kept = []
-    for number, (answer, closes) in enumerate(drawn):
+    for number, (answer, closes) in enumerate(drawn, first):
         evening = EVENING + timedelta(days=number)
         correct(ws, closes, evening)
         show(ws, answer, evening)
@@ -139,7 +144,6 @@ def test_features_of_a_session_know_nothing_of_a_later_ex_date(
     drawn: Answer, later: Mapping[str, float], cut: int
 ) -> None:
     """Yesterday's features computed again today, after a new event, have the same bits."""
-    feature_set = load_feature_set("alpha158")
     ws = new_workspace()
     known = {key: one for key, one in drawn.items() if key[0] < DAYS[cut]}
 
@@ -147,7 +151,7 @@ def test_features_of_a_session_know_nothing_of_a_later_ex_date(
         show(ws, answer, evening)
         assert not adjust_sessions(ws, DAYS, derived=(VALIDATED_BARS.name,)).withheld
         write_sessions(ws.store, VALIDATED_BARS, ws.store.read(ADJUSTED_BARS, DAYS), DAYS)
-        assert not compute_features(ws, feature_set, DAYS[:cut]).withheld
+        assert not compute_features(ws, ALPHA158, DAYS[:cut]).withheld
         return [ws.store.fingerprint(FEATURES, day) for day in DAYS[:cut]]
 
     before = features(EVENING, known)
@@ -155,3 +159,54 @@ def test_features_of_a_session_know_nothing_of_a_later_ex_date(
     after = features(EVENING + timedelta(days=1), {**known, (DAYS[cut], A): later})
     assert before == after
     assert not ws.store.read(ADJUSTED_BARS, DAYS[cut:])["price_factor"].equals(factors)
+
+
+def features_as_of(ws: Workspace, evening: datetime) -> pl.DataFrame:
+    """Features of every session from nothing but what was known on an evening."""
+    return bars_to_features(
+        adjusted_bars_as_of(ws, DAYS, evening),
+        ALPHA158,
+        sessions=DAYS,
+        calendar=ws.calendar,
+        history_begins=DAYS[0],
+    )
+
+
+@settings(max_examples=20)
+@given(drawn=few_evenings, later=few_evenings)
+def test_features_as_of_an_evening_know_nothing_of_what_was_said_later(
+    drawn: Evenings, later: Evenings
+) -> None:
+    """Events and bars of any session, its own and earlier ones, may be restated afterwards."""
+    ws = new_workspace()
+    replay(ws, drawn)
+    as_of = EVENING + timedelta(days=len(drawn) - 1)
+    before = features_as_of(ws, as_of)
+    replay(ws, later, first=len(drawn))
+    assert features_as_of(ws, as_of).equals(before)
+
+
+@pytest.mark.parametrize(
+    "restated",
+    [
+        # Another dividend, none at all, and a corrected close; each of a session before the last.
+        ({(DAYS[3], A): {"cash_per_share": 1.5}}, {}),
+        ({}, {}),
+        ({(DAYS[3], A): {"cash_per_share": 0.25}}, {DAYS[4]: 25.0}),
+    ],
+    ids=["event", "withdrawal", "bar"],
+)
+def test_a_restatement_changes_features_from_the_evening_on_that_it_was_said(
+    restated: tuple[Answer, Mapping[date, float]],
+) -> None:
+    ws = new_workspace()
+    replay(ws, [({(DAYS[3], A): {"cash_per_share": 0.25}}, {})])
+    before = features_as_of(ws, EVENING)
+    replay(ws, [restated], first=1)
+    a_microsecond = timedelta(microseconds=1)
+    said = EVENING + timedelta(days=1)
+    assert features_as_of(ws, said - a_microsecond).equals(before)
+    assert not features_as_of(ws, said).equals(before)
+    unlike = features_as_of(ws, said).join(before, on=list(before.columns), how="anti")
+    assert set(unlike["symbol"]) == {A}
+    assert min(unlike["session"]) >= DAYS[3]

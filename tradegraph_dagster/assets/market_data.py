@@ -41,6 +41,7 @@ def market_data_assets(graph: MarketGraph) -> list[Any]:
             sessions,
             latest_closed=desk.latest_closed(),
             derived=JUDGED,
+            carried=(*JUDGED, "adjusted_bars"),
         )
 
     if not graph.settings.index_codes:

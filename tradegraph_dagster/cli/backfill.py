@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tradegraph_dagster.cli.output import errors
-from tradegraph_dagster.cli.plan import missing_ranges
+from tradegraph_dagster.cli.plan import complete_sessions, missing_ranges
 from tradegraph_dagster.cli.runs import Runner
-from tradegraph_dagster.jobs import SELECTIONS
+from tradegraph_dagster.jobs import BARS, INTAKE, SELECTIONS
 from tradegraph_dagster.partitions import month_of, next_month
 from tradegraph_dagster.resources.desk import MarketDesk
 
@@ -42,22 +43,67 @@ def progress_bar() -> Progress:
 
 
 def backfill_sessions(
-    runner: Runner, progress: Progress, market: str, selection: str, sessions: tuple[date, ...]
+    runner: Runner,
+    progress: Progress,
+    market: str,
+    selection: str,
+    sessions: tuple[date, ...],
+    *,
+    remake: bool = False,
 ) -> Outcome:
-    """Run one selection over the sessions that are missing from the lake."""
+    """Run one selection over the sessions that are missing from the lake, or over all of them."""
     store = runner.desks[market].workspace.store
-    tables = SELECTIONS[selection]
     task = progress.add_task(f"{market} {selection}", total=len(sessions))
     outcome = Outcome()
-    for chunk in missing_ranges(store, tables, sessions):
-        before = len(store.partitions(tables[-1]))
-        run = runner.run(market, selection, chunk)
-        outcome.runs += 1
-        outcome.partitions += len(store.partitions(tables[-1])) - before
-        outcome.problems.extend(run.problems)
+    for chunk in missing_ranges(store, SELECTIONS[selection], sessions, remake=remake):
+        _run_chunk(runner, outcome, market, selection, chunk, remake=remake)
         progress.advance(task, len(chunk))
     progress.update(task, completed=len(sessions))
     return outcome
+
+
+def backfill_bars(
+    runner: Runner,
+    progress: Progress,
+    market: str,
+    sessions: tuple[date, ...],
+    *,
+    reingest: bool = False,
+) -> Outcome:
+    """Bars up to their gates, where they are missing.
+
+    Sessions that were landed are adjusted and judged again without asking a source, which may know
+    the newest session only. With `reingest` the sources are asked for every session of the span.
+    """
+    store = runner.desks[market].workspace.store
+    task = progress.add_task(f"{market} bars", total=len(sessions))
+    outcome = Outcome()
+    for chunk in missing_ranges(store, BARS, sessions, remake=reingest):
+        landed = frozenset() if reingest else complete_sessions(store, INTAKE)
+        for is_landed, days in groupby(chunk, key=landed.__contains__):
+            selection = "adjusted" if is_landed else "bars"
+            _run_chunk(runner, outcome, market, selection, tuple(days), remake=reingest)
+        progress.advance(task, len(chunk))
+    progress.update(task, completed=len(sessions))
+    return outcome
+
+
+def _run_chunk(
+    runner: Runner,
+    outcome: Outcome,
+    market: str,
+    selection: str,
+    chunk: tuple[date, ...],
+    *,
+    remake: bool,
+) -> None:
+    """Run a selection over a chunk and count what its last table gained, or was made anew."""
+    store, last = runner.desks[market].workspace.store, SELECTIONS[selection][-1]
+    before = frozenset() if remake else store.partitions(last)
+    run = runner.run(market, selection, chunk)
+    outcome.runs += 1
+    outcome.partitions += len(store.partitions(last).intersection(chunk) - before)
+    outcome.problems.extend(run.problems)
 
 
 def backfill_months(

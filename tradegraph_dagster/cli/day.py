@@ -7,6 +7,7 @@ from typing import Any
 
 from tradegraph_dagster.cli.backfill import (
     Outcome,
+    backfill_bars,
     backfill_months,
     backfill_sessions,
     labelled_sessions,
@@ -43,8 +44,20 @@ def run_day(runner: Runner, market: str, session: date) -> dict[str, Any]:
     }
 
 
-def backfill_span(runner: Runner, market: str, first: date, last: date) -> dict[str, Any]:
+def backfill_span(
+    runner: Runner,
+    market: str,
+    first: date,
+    last: date,
+    *,
+    reingest: bool = False,
+    remake: bool = False,
+) -> dict[str, Any]:
     """Bars, features, labels, models and signals of a span, only what is missing.
+
+    With `reingest` the sources are asked again for what is landed. With `remake` features, labels
+    and signals are computed again where they are there already: what they were made from has
+    changed. Models stay what they were.
 
     Raises:
         MissingSession: The span holds no closed session of the market's history.
@@ -58,16 +71,21 @@ def backfill_span(runner: Runner, market: str, first: date, last: date) -> dict[
         )
     with progress_bar() as progress:
         outcomes = {
-            "bars": backfill_sessions(runner, progress, market, "bars", sessions),
-            "features": backfill_sessions(runner, progress, market, "features", sessions),
+            "bars": backfill_bars(runner, progress, market, sessions, reingest=reingest),
+            "features": backfill_sessions(
+                runner, progress, market, "features", sessions, remake=remake
+            ),
             "labels": backfill_sessions(
-                runner, progress, market, "labels", labelled_sessions(desk, sessions)
+                *(runner, progress, market, "labels", labelled_sessions(desk, sessions)),
+                remake=remake,
             ),
             "months": backfill_months(runner, progress, market, training_months(desk, sessions)),
         }
         history = champion_history(desk.workspace)
         known = tuple(day for day in sessions if champion_at(history, day) is not None)
-        outcomes["signals"] = backfill_sessions(runner, progress, market, "signals", known)
+        outcomes["signals"] = backfill_sessions(
+            runner, progress, market, "signals", known, remake=remake
+        )
     return {
         "market": market,
         "sessions": len(sessions),

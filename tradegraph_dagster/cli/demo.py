@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from tradegraph_dagster.cli.backfill import (
     Outcome,
+    backfill_bars,
     backfill_months,
     backfill_sessions,
     labelled_sessions,
@@ -63,7 +64,7 @@ def _run_market(
     desk = runner.desks[market]
     sessions = research_sessions(desk, date.min, date.max)
     outcomes = [
-        backfill_sessions(runner, progress, market, "bars", sessions),
+        backfill_bars(runner, progress, market, sessions),
         backfill_sessions(runner, progress, market, "features", sessions),
         backfill_sessions(runner, progress, market, "labels", labelled_sessions(desk, sessions)),
         backfill_months(runner, progress, market, training_months(desk, sessions)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from typing import Any
 from tradegraph_dagster.cli.sources import source_rows
 from tradegraph_dagster.cli.verify import chain_row
 from tradegraph_dagster.domain.core.errors import TradeGraphError
+from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
+from tradegraph_dagster.domain.market_data.failover import SourcePanel
+from tradegraph_dagster.domain.market_data.health import DataKind
+from tradegraph_dagster.domain.market_data.normalise import Answer
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
 
@@ -113,11 +117,16 @@ def _source(desk: MarketDesk) -> str:
 
 
 def _actions(desk: MarketDesk) -> str:
-    """Without events no session can be adjusted: ask for those of the first one."""
-    first = desk.settings.history_first
-    source = desk.action_sources.sources[0]
-    source.corporate_actions([first])
-    return f"{source.name} answers for {first}"
+    """Without events no session can be adjusted: ask for those of the newest until one answers."""
+
+    def ask(source: ActionSource, days: Sequence[date]) -> Answer:
+        return Answer(source.corporate_actions(days), tuple(days))
+
+    newest = desk.latest_closed()
+    # Without a watch: a question of ours says nothing of how the sources serve the desk.
+    panel = SourcePanel(desk.action_sources.sources)
+    answer = panel.gather([newest], ask, data=DataKind.ACTIONS)
+    return f"{answer.answered_by[newest]} answers for {newest}"
 
 
 def _ledger(desk: MarketDesk) -> str:

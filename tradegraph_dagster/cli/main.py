@@ -119,6 +119,12 @@ def backfill(
     market: Market,
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
+    reingest: Annotated[
+        bool, typer.Option("--reingest", help="Ask the sources again for what is landed.")
+    ] = False,
+    remake: Annotated[
+        bool, typer.Option("--remake", help="Features, labels and signals that are there too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Every missing research partition of a span, in ranges, with a progress bar."""
@@ -126,7 +132,8 @@ def backfill(
 
     with domain_errors(), _runner() as runner:
         require_market(runner.desks.settings, market)
-        done = backfill_span(runner, market, first.date(), last.date())
+        span = (first.date(), last.date())
+        done = backfill_span(runner, market, *span, reingest=reingest, remake=remake)
     _finish(f"{market} {first.date()} to {last.date()}", done, as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +16,8 @@ from tradegraph_dagster.domain.core.errors import TradeGraphError
 
 console = Console()
 errors = Console(stderr=True)
+
+SHORT_CELL = 12
 
 
 def print_json(data: Any) -> None:
@@ -28,7 +30,11 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in rows[0] if rows else ():
         is_number = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
+        # A date or a symbol that is cut cannot be typed into the next command.
+        is_short = all(len(_cell(row[name])) <= SHORT_CELL for row in rows)
+        justify: Literal["right", "left"] = "right" if is_number else "left"
+        heading = name.replace("_", " ")
+        table.add_column(heading, justify=justify, no_wrap=is_short, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)

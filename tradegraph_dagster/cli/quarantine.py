@@ -64,13 +64,18 @@ def release(
             actor=actor or login_name(),
         )
         outcome = runner.run(market, "gates", (session.date(),))
+        is_through = is_validated(runner.desks[market], session.date(), symbol)
+        last = last_reader(runner.desks[market], session.date())
     for problem in outcome.problems:
         errors.print(problem, markup=False)
-    console.print(f"{market} {session.date()} {symbol}: released")
-    console.print(
-        f"What was computed without it: tradegraph backfill -m {market} --from {session.date()}"
-    )
-    raise typer.Exit(0 if outcome.succeeded else 1)
+    if is_through:
+        console.print(f"{market} {session.date()} {symbol}: released")
+        console.print("Then make again what was computed without it:")
+        # Printed as it is: a command that is wrapped cannot be copied.
+        typer.echo(f"tradegraph backfill -m {market} --from {session.date()} --to {last} --remake")
+    else:
+        errors.print(f"{market} {session.date()} {symbol}: the release is kept; the bar is out yet")
+    raise typer.Exit(0 if outcome.succeeded and is_through else 1)
 
 
 def quarantined(desk: Any, sessions: int) -> list[dict[str, Any]]:
@@ -102,6 +107,23 @@ def quarantined(desk: Any, sessions: int) -> list[dict[str, Any]]:
         }
         for row in rows.iter_rows(named=True)
     ]
+
+
+def is_validated(desk: Any, session: date, symbol: str) -> bool:
+    """Whether the bar is among the validated ones of its session."""
+    from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
+
+    store = desk.workspace.store
+    if session not in store.partitions(VALIDATED_BARS.name):
+        return False
+    return symbol in store.read(VALIDATED_BARS, [session]).get_column("symbol")
+
+
+def last_reader(desk: Any, session: date) -> date:
+    """The newest closed session whose features read the bars of `session`."""
+    newest: date = desk.latest_closed()
+    readers: tuple[date, ...] = desk.market.calendar.between(session, newest)
+    return readers[: desk.feature_set.lookback + 1][-1]
 
 
 def record(desk: Any, session: date, symbol: str, *, reason: str, actor: str) -> None:

@@ -38,15 +38,13 @@ def record_command(
     with domain_errors():
         desk = chosen_desks(market)[market]
         sessions = [moment.date() for moment in session]
-        rows = record(
-            desk.market,
-            desk.settings.sources,
-            source,
-            folder,
-            {name: sessions for name in table or TABLES},
-        )
+        for name in table or TABLES:
+            wanted = {name: sessions}
+            rows = record(desk.market, desk.settings.sources, source, folder, wanted)[name]
+            # Said table by table: a source that refuses the next one has answered this one.
+            console.print(f"{name}: {rows} rows", markup=False)
     files = len(list(folder.glob("*.json")))
-    console.print(f"{folder}: {files} answers; {', '.join(f'{n} {t}' for t, n in rows.items())}")
+    console.print(f"{folder}: {files} answers", markup=False)
 
 
 def record(

@@ -73,13 +73,16 @@ def run_import(
         SchemaError: Names file, column, what was expected and what was found.
     """
     from tradegraph_dagster.cli.backfill import backfill_sessions, progress_bar
+    from tradegraph_dagster.cli.plan import complete_sessions
+    from tradegraph_dagster.jobs import INTAKE
 
     desk = runner.desks[market]
     audited = _audit(desk)
     report = _store(audited.findings, runner.desks.settings.root / "imports" / market)
     _require_raw(audited.fallen)
     sessions = _sessions_to_land(desk, audited.days, span)
-    before = _complete(desk)
+    store = desk.workspace.store
+    before = complete_sessions(store, INTAKE)
     with progress_bar() as progress:
         outcome = backfill_sessions(runner, progress, market, "intake", sessions)
     return {
@@ -87,7 +90,7 @@ def run_import(
         "first": str(sessions[0]),
         "last": str(sessions[-1]),
         "sessions": len(sessions),
-        "landed": len(_complete(desk) - before),
+        "landed": len(complete_sessions(store, INTAKE) - before),
         "runs": outcome.runs,
         "audited_rows": audited.rows,
         "findings": _counted(audited.findings),
@@ -189,13 +192,6 @@ def _sessions_to_land(
     if not sessions:
         raise MissingSession(f"no closed session from {first} to {newest}; nothing to land")
     return sessions
-
-
-def _complete(desk: Any) -> frozenset[date]:
-    """Sessions of which every table of the intake is in the lake."""
-    from tradegraph_dagster.jobs import INTAKE
-
-    return frozenset.intersection(*(desk.workspace.store.partitions(table) for table in INTAKE))
 
 
 def _store(findings: pl.DataFrame, folder: Path) -> Path:

@@ -229,6 +229,7 @@ class MarketDesk:
             preferred_source=names[0],
             open_breakers=tuple(self.source_watch.route(names, DataKind.BARS).resting),
             halted=self.books.kill_switch.engaged(),
+            reach=self.feature_set.lookback,
         )
 
     def require_sendable(self, session: date) -> None:
@@ -278,7 +279,10 @@ class MarketDesk:
 
 def _one_a_name(sources: Sequence[Any]) -> list[Any]:
     """One kind set up for several vendors' bars asks the same provider for everything else."""
-    return list({source.name: source for source in reversed(sources)}.values())[::-1]
+    first: dict[str, Any] = {}
+    for source in sources:
+        first.setdefault(source.name, source)
+    return list(first.values())
 
 
 class Desks(Mapping[str, MarketDesk]):

@@ -52,31 +52,38 @@ def kill_switch_sensor(
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         desk = desks[graph.name]
-        reason = _halt_reason(desk)
-        if reason is None:
+        reasons = _halt_reasons(desk)
+        if not reasons:
             return dg.SensorResult(skip_reason="nothing calls for a halt", cursor="")
         # Acted on once: after two people have reset the switch, the same cause does not undo it.
-        if reason == context.cursor:
-            return dg.SensorResult(skip_reason=f"acted on already: {reason}", cursor=reason)
+        acted = [reason for reason in reasons if reason in (context.cursor or "").splitlines()]
+        new = [reason for reason in reasons if reason not in acted]
+        if not new:
+            return dg.SensorResult(
+                skip_reason=f"acted on already: {'; '.join(acted)}", cursor="\n".join(acted)
+            )
         if desk.books.kill_switch.engaged() is None:
-            desk.books.kill_switch.engage(reason=reason, actor="kill_switch_sensor")
+            desk.books.kill_switch.engage(reason="; ".join(new), actor="kill_switch_sensor")
+            acted += new
+        # A cause that the switch does not name waits: it engages once the other was reset.
         stopped = _cancel_order_runs(context.instance, graph.name)
         return dg.SensorResult(
-            skip_reason=f"kill switch engaged: {reason}; {stopped} order runs cancelled",
-            cursor=reason,
+            skip_reason=f"kill switch engaged: {'; '.join(new)}; {stopped} order runs cancelled",
+            cursor="\n".join(acted),
         )
 
     return sensor
 
 
-def _halt_reason(desk: MarketDesk) -> str | None:
+def _halt_reasons(desk: MarketDesk) -> tuple[str, ...]:
     """A state that cannot be judged halts as well."""
-    from tradegraph_dagster.domain.monitoring.health import halt_reason
+    from tradegraph_dagster.domain.monitoring.health import halt_reasons
 
     try:
-        return halt_reason(desk.workspace, due=desk.latest_due(), limits=desk.halt_limits)
+        return halt_reasons(desk.workspace, due=desk.latest_due(), limits=desk.halt_limits)
     except TradeGraphError as error:
-        return f"cannot be judged: {type(error).__name__}: {error}"
+        told = " ".join(str(error).splitlines())
+        return (f"cannot be judged: {type(error).__name__}: {told}",)
 
 
 def drift_sensor(
@@ -131,6 +138,9 @@ def freshness_sensor(
         session = desk.latest_due()
         if session in desk.workspace.store.partitions("validated_bars"):
             return dg.SkipReason(f"validated bars of {session} are there")
+        # A whole market asked name by name takes hours, and each run would ask for all of it.
+        if _active_runs(context.instance, job_name(graph.name, "after_close")):
+            return dg.SkipReason(f"a run that may bring {session} is queued or under way")
         return dg.RunRequest(
             run_key=f"{graph.name}:fresh:{session}:{desk.clock.now():%Y%m%d%H}",
             partition_key=session.isoformat(),
@@ -162,7 +172,8 @@ def readiness_sensor(
         desk = desks[graph.name]
         surroundings = desk.surroundings()
         session = surroundings.due
-        record = evidence_to_readiness(gather_evidence(desk.workspace, session), surroundings)
+        evidence = gather_evidence(desk.workspace, session, reach=surroundings.reach)
+        record = evidence_to_readiness(evidence, surroundings)
         found = f"{session}: {record['overall_state']}, {record['reason_code']}"
         seen = f"{session}:{data_fingerprint(record)}"
         if seen == context.cursor:
@@ -196,12 +207,15 @@ def failed_run_sensor(
     return sensor
 
 
+def _active_runs(instance: dg.DagsterInstance, job: str) -> Sequence[Any]:
+    """Runs of a job that are queued or under way."""
+    active = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
+    return instance.get_runs(dg.RunsFilter(statuses=active, job_name=job))
+
+
 def _cancel_order_runs(instance: dg.DagsterInstance, market: str) -> int:
     """Cancel queued and terminate running runs that send orders; settlement goes on."""
-    active = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
-    runs: Sequence[Any] = instance.get_runs(
-        dg.RunsFilter(statuses=active, job_name=job_name(market, "pre_open"))
-    )
+    runs = _active_runs(instance, job_name(market, "pre_open"))
     for run in runs:
         if run.status is DagsterRunStatus.QUEUED:
             instance.run_coordinator.cancel_run(run.run_id)

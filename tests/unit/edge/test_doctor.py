@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ import pytest
 import yaml
 
 from tradegraph_dagster.cli import doctor
-from tradegraph_dagster.domain.core.errors import ConfigError, SourceRefused, SourceUnavailable
+from tradegraph_dagster.cli.readiness import readiness_row
+from tradegraph_dagster.domain.core.errors import (
+    ConfigError,
+    MissingSession,
+    SourceRefused,
+    SourceUnavailable,
+)
 from tradegraph_dagster.domain.market_data.step import ingest_bars
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, load_settings
@@ -52,7 +59,33 @@ def test_a_folder_with_events_answers(tmp_path: Path) -> None:
         "ts_code,ex_date,cash_div_tax,stk_div,imp_ann_date\n"
         "600000.SH,2020-07-23,0.6,0.0,2020-07-16\n"
     )
-    assert doctor._actions(paper_desk(tmp_path)) == "baostock answers for 2020-01-02"
+    desk = paper_desk(tmp_path)
+    assert doctor._actions(desk) == f"baostock answers for {desk.latest_closed()}"
+
+
+def test_one_source_with_events_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "dividends.csv").write_text(
+        "ts_code,ex_date,cash_div_tax,stk_div,imp_ann_date\n"
+        "600000.SH,2020-07-23,0.6,0.0,2020-07-16\n"
+    )
+    content = yaml.safe_load(BAOSTOCK.read_text(encoding="utf-8"))
+    del content["actions"]
+    bars_only = tmp_path / "bars_only.yaml"
+    bars_only.write_text(yaml.safe_dump({**content, "source": "bars_only"}), encoding="utf-8")
+    options = {"folder": str(tmp_path / "vendor")}
+    sources = [
+        {"kind": "files", "options": {**options, "mapping": str(mapping)}}
+        for mapping in (bars_only, BAOSTOCK)
+    ]
+    overrides = {"data_dir": str(tmp_path / "data"), "markets.cn.sources": sources}
+    desk = Desks(load_settings("paper", overrides))["cn"]
+    assert doctor._actions(desk).startswith("baostock answers for")
+
+
+def test_readiness_of_a_closed_day_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingSession, match=r"2024-01-06.*closed"):
+        readiness_row(paper_desk(tmp_path), date(2024, 1, 6))
 
 
 def test_the_doctor_reports_it_among_its_answers(

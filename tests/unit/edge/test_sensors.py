@@ -88,8 +88,7 @@ def test_a_loss_engages_the_switch(desks, graph, context, changes, reason) -> No
     assert "kill switch engaged" in answer.skip_reason.skip_message
 
 
-def test_a_break_engages_the_switch(desks, graph, context) -> None:
-    _settle(desks["cn"])
+def _break(desk: MarketDesk) -> None:
     found = {
         "session": LAST,
         "kind": "cash_mismatch",
@@ -98,9 +97,56 @@ def test_a_break_engages_the_switch(desks, graph, context) -> None:
         "expected": "100.00",
         "found": "99.00",
     }
-    desks["cn"].workspace.store.write(BREAKS, LAST, pl.DataFrame([found], schema=BREAKS.dtypes))
+    desk.workspace.store.write(BREAKS, LAST, pl.DataFrame([found], schema=BREAKS.dtypes))
+
+
+def test_a_break_engages_the_switch(desks, graph, context) -> None:
+    _settle(desks["cn"])
+    _break(desks["cn"])
     kill_switch_sensor(graph, desks)(context)
     assert "cash_mismatch" in desks["cn"].books.kill_switch.engaged()
+
+
+def _reset(desk: MarketDesk) -> None:
+    with pytest.raises(TradingHalted, match="anyone but ann"):
+        desk.books.kill_switch.reset(actor="ann", reason="looked at")
+    desk.books.kill_switch.reset(actor="bob", reason="looked at")
+    assert desk.books.kill_switch.engaged() is None
+
+
+def _look(sensor: dg.SensorDefinition, context: dg.SensorEvaluationContext) -> None:
+    """Evaluate as the daemon does: the cursor of an answer is that of the next context."""
+    context.update_cursor(sensor(context).cursor)
+
+
+def test_a_cause_that_was_reset_hides_no_other(desks, graph, context) -> None:
+    desk, sensor = desks["cn"], kill_switch_sensor(graph, desks)
+    _settle(desk, return_frac=-0.06)
+    _look(sensor, context)
+    _reset(desk)
+    _look(sensor, context)
+    assert desk.books.kill_switch.engaged() is None
+    _break(desk)
+    _look(sensor, context)
+    assert "cash_mismatch" in desk.books.kill_switch.engaged()
+    _reset(desk)
+    desk.workspace.store.write(BREAKS, LAST, BREAKS.empty())
+    _look(sensor, context)
+    assert desk.books.kill_switch.engaged() is None
+
+
+def test_a_cause_that_comes_while_the_switch_is_engaged_is_looked_at_on_its_own(
+    desks, graph, context
+) -> None:
+    desk, sensor = desks["cn"], kill_switch_sensor(graph, desks)
+    _settle(desk, return_frac=-0.06)
+    _look(sensor, context)
+    _break(desk)
+    _look(sensor, context)
+    assert "cash_mismatch" not in desk.books.kill_switch.engaged()
+    _reset(desk)
+    _look(sensor, context)
+    assert "cash_mismatch" in desk.books.kill_switch.engaged()
 
 
 def test_stale_data_engages_the_switch(desks, graph, context) -> None:

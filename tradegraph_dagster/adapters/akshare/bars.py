@@ -38,7 +38,8 @@ from tradegraph_dagster.domain.markets.schema import Market
 
 # Sessions asked for on either side, so that a gap has rows around it.
 AROUND_SESSIONS = 30
-# When a bar counts as known if the vendor does not say what time it is.
+# Trading at the closing price goes on for half an hour, on all boards since 2026-07-06: before its
+# end no bar is whole. It also counts as known then if the vendor does not say what time it is.
 SHOWN_AFTER_CLOSE = timedelta(minutes=30)
 
 IsSuspended = Callable[[date, str], bool]
@@ -87,8 +88,8 @@ class AkshareBars:
         Raises:
             SourceSuspect: A listed symbol without a row that is not known to be suspended, a row on
                 a closed day, a row without numbers, or units that do not fit.
-            SourceUnavailable: The vendor could not be asked, or the session has not closed by the
-                vendor's clock.
+            SourceUnavailable: The vendor could not be asked, or trading at the closing price has
+                not ended by the vendor's clock.
             SourceRefused: A day on which nobody trades, or the vendor refuses for good.
             SchemaError: An answer cannot be read; its body is kept if the options say where.
         """
@@ -123,11 +124,11 @@ class AkshareBars:
         first, last = self._window(days)
         around = self._vendor.read(self._calls, symbol, first, last)
         shown = self._calls.shown_at
-        closed = self._market.calendar.close_at(days[-1])
-        if shown is not None and shown < closed:
+        whole = self._market.calendar.close_at(days[-1]) + SHOWN_AFTER_CLOSE
+        if shown is not None and shown < whole:
             raise SourceUnavailable(
-                f"source {self.name} answered at {shown.isoformat()}, before the close at "
-                f"{closed.isoformat()}; ask again later",
+                f"source {self.name} answered at {shown.isoformat()}, before the end of trading at "
+                f"the closing price at {whole.isoformat()}; ask again later",
                 session=days[-1],
                 symbol=symbol,
             )

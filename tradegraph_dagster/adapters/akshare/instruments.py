@@ -1,7 +1,7 @@
 """Instruments listed today: the exchanges' own lists, and who is under special treatment.
 
 1. `_read_list` reads each exchange's list, whole or not at all.
-2. `_require_today` refuses every session but the newest at the time of the answer.
+2. `_require_newest` refuses every session but the newest at the time of the answer.
 3. `_special_codes` reads the board of special treatment, and `_flag` holds it against the names.
 
 Who was listed, and who was under special treatment, on an earlier day is not known to any of these
@@ -17,7 +17,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -127,9 +126,9 @@ def listed_instruments(
     listings: list[_Listing] = []
     for one in lists:
         listings += _read_list(calls, one)
-        _require_today(calls, market.calendar, sessions)
+        _require_newest(calls, market.calendar, sessions)
     special = _special_codes(calls)
-    _require_today(calls, market.calendar, sessions)
+    _require_newest(calls, market.calendar, sessions)
     _require_unique(calls, [listing.symbol for listing in listings])
     flagged = _flag(calls, listings, special)
     wanted = None if options.symbols is None else frozenset(options.symbols)
@@ -212,13 +211,18 @@ def _to_day(value: object) -> date | None:
     return value if isinstance(value, date) else None
 
 
-def _require_today(calls: VendorCalls, calendar: SessionCalendar, sessions: Iterable[date]) -> None:
-    if calls.shown_at is None:
+def _require_newest(
+    calls: VendorCalls, calendar: SessionCalendar, sessions: Iterable[date]
+) -> None:
+    shown_at = calls.shown_at
+    if shown_at is None:
         raise SourceSuspect(
             f"source {calls.source}: its answer does not say when it was given; ask again"
         )
-    today = calls.shown_at.astimezone(ZoneInfo(calendar.timezone)).date()
-    newest = next((day for day in reversed(calendar.sessions) if day <= today), None)
+    # Lists change for a session before it opens: until then they are those of the one before.
+    newest = next(
+        (day for day in reversed(calendar.sessions) if calendar.open_at(day) <= shown_at), None
+    )
     for session in sessions:
         if session != newest:
             raise SourceRefused(

@@ -21,6 +21,7 @@ TURNOVER = ("volume", "amount")
 NUMBERS = (*PRICES, *TURNOVER)
 PRICE_ROWS = {"session": pl.Date, **dict.fromkeys(NUMBERS, pl.Float64)}
 REQUIRED_SHARE = 0.99
+TELLING_SHARE = 0.5
 _PRICE_TOLERANCE = 1e-3
 
 # Calls, symbol, and the first and last day wanted -> PRICE_ROWS, sorted by session.
@@ -52,7 +53,8 @@ class Vendor:
         """
         for factor in self.share_factors:
             scaled = rows.with_columns(volume=pl.col("volume") * factor)
-            if len(self.share_factors) == 1 or self._share_that_fits(scaled) > REQUIRED_SHARE:
+            # The factors lie far apart, so most rows tell them apart; `require_units` judges all.
+            if len(self.share_factors) == 1 or self._share_that_fits(scaled) > TELLING_SHARE:
                 return scaled
         raise SourceSuspect(
             f"source {source}: expected amount / volume between low and high with volume times "
@@ -63,13 +65,16 @@ class Vendor:
     def require_units(self, bars: pl.DataFrame, source: str) -> None:
         """Refuse an answer in which the units of too many rows do not fit.
 
+        One row of several is that row's fault, and left to the gates.
+
         Raises:
             SourceSuspect: Not more than 99 % of the traded rows fit; names the first that does not.
         """
         share = self._share_that_fits(bars)
-        if share > REQUIRED_SHARE:
+        wrong = bars.filter(pl.col("volume") > 0, ~self._fits())
+        if share > REQUIRED_SHARE or (wrong.height == 1 and share > TELLING_SHARE):
             return
-        first = bars.filter(pl.col("volume") > 0, ~self._fits()).row(0, named=True)
+        first = wrong.row(0, named=True)
         raise SourceSuspect(
             f"source {source}: expected amount / volume between low and high in more than "
             f"{REQUIRED_SHARE:.0%} of the rows, found it in {share:.1%}; here {first['amount']} / "

@@ -19,6 +19,8 @@ from tradegraph_dagster.domain.markets.schema import Market
 
 # Alpaca finds events by the day they are processed, mostly the payment, weeks after the ex-date.
 PROCESSED_WITHIN = timedelta(days=90)
+# A special dividend of a quarter of the price or more goes ex on the day after its payment.
+PROCESSED_BEFORE = timedelta(days=10)
 ROWS_A_PAGE = 1_000
 SYMBOLS_A_REQUEST = 400
 SHOWN_AFTER_CLOSE = timedelta(minutes=30)
@@ -97,7 +99,7 @@ class AlpacaActions:
     def _pages(self, sessions: Sequence[date]) -> Iterator[Page]:
         first, last = min(sessions), max(sessions)
         params = {
-            "start": first.isoformat(),
+            "start": (first - PROCESSED_BEFORE).isoformat(),
             "end": (last + PROCESSED_WITHIN).isoformat(),
             "limit": ROWS_A_PAGE,
             "sort": "asc",

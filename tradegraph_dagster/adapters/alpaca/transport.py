@@ -192,8 +192,9 @@ class AlpacaGateway:
         self._wire.answer = None
         try:
             body = self._clients[client].get(path, dict(params))
-        except APIError as error:
-            raise self._refusal(path) from error
+        except APIError:
+            # Its text is the whole body, which may repeat the keys.
+            raise self._refusal(path) from None
         except requests.JSONDecodeError as error:
             raise SourceSuspect(
                 f"source {NAME}: {path}: expected JSON, found {self._body_excerpt()}; "

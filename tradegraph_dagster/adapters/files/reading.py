@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -73,7 +73,7 @@ def _read_file(path: Path, mapping: TableMapping, timezone: str) -> pl.DataFrame
     for theirs, value in mapping.only_when.items():
         counted = counted.filter(pl.col(theirs).cast(pl.String) == value)
     read = counted.select(
-        _read_column(path, counted, ours, theirs, mapping)
+        _read_column(path, counted, ours, theirs, mapping, timezone)
         for ours, theirs in mapping.columns.items()
     )
     if "symbol" not in mapping.columns:
@@ -116,7 +116,12 @@ def _unzip(path: Path) -> bytes:
 
 
 def _read_column(
-    path: Path, raw: pl.DataFrame, ours: str, theirs: str | list[str], mapping: TableMapping
+    path: Path,
+    raw: pl.DataFrame,
+    ours: str,
+    theirs: str | list[str],
+    mapping: TableMapping,
+    timezone: str,
 ) -> pl.Series:
     parts = [raw.get_column(name) for name in _names(theirs)]
     if ours in (*NUMBERS, *AUDITED_NUMBERS, *EVENT_NUMBERS):
@@ -126,9 +131,13 @@ def _read_column(
         return (total * mapping.multipliers.get(ours, 1.0)).alias(ours)
     series = parts[0]
     if ours in (*DAYS, "known_at"):
-        return _to_time(path, series, mapping, is_day=ours in DAYS).alias(ours)
+        given = _to_time(path, series, mapping)
+        days = _to_days(given, timezone)
+        if days is None:
+            days = _local(given, timezone).dt.date() if ours in DAYS else given
+        return days.alias(ours)
     if ours in FLAGS:
-        return (series.cast(pl.String) == mapping.true_when.get(ours, "1")).alias(ours)
+        return _to_flag(series, mapping.true_when.get(ours)).alias(ours)
     return series.cast(pl.String).alias(ours)
 
 
@@ -143,9 +152,38 @@ def _to_number(path: Path, series: pl.Series) -> pl.Series:
     return number
 
 
-def _to_time(path: Path, series: pl.Series, mapping: TableMapping, *, is_day: bool) -> pl.Series:
+def _to_flag(series: pl.Series, yes: str | None) -> pl.Series:
+    """Whether each value means yes; by default 1 does, or true."""
+    if series.dtype == pl.Boolean:
+        return series.cast(pl.String) == (yes or "true")
+    # A column of whole numbers with holes was stored as floats.
+    text = series.cast(pl.String).str.strip_chars().str.strip_suffix(".0")
+    return text == (yes or "1").removesuffix(".0")
+
+
+def _to_days(times: pl.Series, timezone: str) -> pl.Series | None:
+    """A column that holds days, as days; None where it holds times.
+
+    Days may be kept as midnights of a zone of their own, or of the market's kept in another: a
+    midnight of Shanghai in UTC is the afternoon of the day before.
+    """
+    if not isinstance(times.dtype, pl.Datetime):
+        return times
+    for given in (times, _local(times, timezone)):
+        if (given.dt.time() == time()).all():
+            return given.dt.date()
+    return None
+
+
+def _local(times: pl.Series, timezone: str) -> pl.Series:
+    """Instants on the market's clock; what has no zone is on it already."""
+    is_zoned = isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone is not None
+    return times.dt.convert_time_zone(timezone) if is_zoned else times
+
+
+def _to_time(path: Path, series: pl.Series, mapping: TableMapping) -> pl.Series:
     if series.dtype.is_temporal():
-        return series.cast(pl.Date) if is_day else series
+        return series
     text = series.cast(pl.String).str.strip_chars().replace("", None)
     # A column of whole numbers with holes was stored as floats.
     text = text.str.strip_suffix(".0")

@@ -97,7 +97,8 @@ def build_data_docs(profiles: pl.DataFrame, folder: Path) -> Path:
 
     sessions: list[date] = profiles["session"].sort().to_list()
     run = RunIdentifier(
-        run_name=f"{sessions[0]}..{sessions[-1]}",
+        # The pages fail where a name can be read as a time, as two dates and dots sometimes can.
+        run_name=f"{sessions[0]}_to_{sessions[-1]}",
         run_time=datetime.combine(sessions[-1], time(), UTC),
     )
 

@@ -100,7 +100,7 @@ def conform_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
         cast = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.dtypes.items())
     except pl.exceptions.PolarsError as error:
         raise SchemaError(f"cannot cast to the schema: {error}", table=schema.name) from error
-    is_sorted = cast.height < 2 or cast.select(_is_ascending(schema.key)).item()
+    is_sorted = _is_ascending(cast, schema.key)
     return check_frame(cast if is_sorted else cast.sort(schema.key), schema)
 
 
@@ -123,11 +123,9 @@ def _describe_mismatch(frame: pl.DataFrame, schema: FrameSchema) -> str:
 
 
 def _check_key(frame: pl.DataFrame, schema: FrameSchema) -> None:
-    if frame.height < 2:
+    if _is_ascending(frame, schema.key):
         return
     key = frame.select(schema.key)
-    if key.select(_is_ascending(schema.key)).item():
-        return
     repeated = key.filter(key.is_duplicated())
     if repeated.height:
         raise SchemaError(
@@ -138,10 +136,11 @@ def _check_key(frame: pl.DataFrame, schema: FrameSchema) -> None:
     raise SchemaError(f"expected rows sorted by {schema.key}", table=schema.name)
 
 
-def _is_ascending(names: Sequence[str]) -> pl.Expr:
+def _is_ascending(frame: pl.DataFrame, names: Sequence[str]) -> bool:
     """Whether each row's key is above that of the row before, one pass over the frame."""
-    above = pl.lit(False)
+    above = pl.Series([False])
     for name in reversed(names):
-        now, before = pl.col(name).slice(1), pl.col(name).head(pl.len() - 1)
+        column = frame.get_column(name)
+        now, before = column.slice(1), column.head(max(column.len() - 1, 0))
         above = (now > before) | ((now == before) & above)
     return above.all()

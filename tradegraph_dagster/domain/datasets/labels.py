@@ -88,7 +88,7 @@ def closes_at_upper_limit(
         pl.col("raw_close") + ROUNDING_TICKS * tick
         >= pl.col("reference_close") * (1 + NEVER_LIMITED_FRAC)
     )
-    banded = add_price_bands(moved, _listing_sessions(moved, calendar), market)
+    banded = add_price_bands(_add_listings(moved, calendar), market)
     # Half a tick: prices are whole ticks, so this only swallows binary dust.
     is_at_limit = pl.col("raw_close") >= pl.col("upper_limit") - 0.5 * tick
     return banded.filter("is_limited", is_at_limit).select(SESSION_SYMBOL)
@@ -103,16 +103,15 @@ def _on(bars: pl.DataFrame, session_name: str, *columns: str) -> pl.DataFrame:
     )
 
 
-def _listing_sessions(bars: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
-    """`listed_on` of each row, counted back; the calendar's first session for older listings."""
+def _add_listings(bars: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
+    """Add `listed_on`, counted back; the calendar's first session for older listings."""
     known = pl.DataFrame({"session": calendar.sessions}, schema={"session": pl.Date}).with_columns(
         pl.int_range(pl.len(), dtype=pl.Int64).alias("at")
     )
     listed_at = pl.max_horizontal(pl.col("at") - pl.col("sessions_listed").cast(pl.Int64) + 1, 0)
     return (
-        bars.select(*SESSION_SYMBOL, "sessions_listed")
-        .join(known, on="session")
-        .select(*SESSION_SYMBOL, at=pl.min_horizontal(listed_at, "at"))
+        bars.join(known, on="session")
+        .with_columns(at=pl.min_horizontal(listed_at, "at"))
         .join(known.rename({"session": "listed_on"}), on="at")
         .drop("at")
     )

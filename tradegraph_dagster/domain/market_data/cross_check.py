@@ -87,6 +87,7 @@ def cross_check(ws: Workspace, panel: SourcePanel[BarSource], answer: PanelAnswe
         sample = {day: _sample(ws, bars, day, policy.cross_check_symbols) for day in days}
         second = _ask_second(ws, panel, first, sample)
         if second is None:
+            facts |= dict.fromkeys(days, "no other source may be asked now")
             continue
         name, reply = second
         if isinstance(reply, TradeGraphError):

@@ -59,7 +59,7 @@ class PanelAnswer:
     """What the sources answered together.
 
     Attributes:
-        rows: Rows of the accepted sessions, each session from one source.
+        rows: Rows of the accepted sessions, each session from one source, in their order.
         accepted: Sessions that may be written, in the order asked.
         withheld: Session -> why none of the sources could be used for it.
         answered_by: Accepted session -> name of its source.
@@ -215,7 +215,7 @@ class SourcePanel(Generic[Source]):
         if not parts:
             raise _together(failed[sessions[0]])
         return PanelAnswer(
-            pl.concat(parts),
+            pl.concat(parts).sort("session", maintain_order=True),
             tuple(day for day in sessions if day in answered),
             {day: _together(failed[day]) for day in sessions if day not in answered},
             answered,

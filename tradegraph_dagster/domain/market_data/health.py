@@ -133,8 +133,9 @@ class Route:
         order: Names of the sources that may be asked, the first first.
         resting: The others -> the instant until which they are left alone.
         scores: Every source -> its score.
-        steady: Those of `order` that have not failed since their last usable answer and have score
-            enough: only they are worth comparing with.
+        steady: Those of `order` that have score enough and have not failed lately: only they are
+            worth comparing with. One that failed is so again once a cool-down has passed, as nobody
+            asks it anything else while the preferred source answers.
     """
 
     order: tuple[str, ...]
@@ -190,9 +191,17 @@ def route(
         else:
             ranked.append((1, -scores[name], place, name))
     order = tuple(name for *_, name in sorted(ranked))
-    failing = {name for name, health in healths.items() if health.consecutive_failures}
+    failing = {name for name, health in healths.items() if _failed_lately(health, now, policy)}
     steady = [name for name in order if name not in failing and scores[name] >= policy.min_score]
     return Route(order, resting, scores, tuple(steady))
+
+
+def _failed_lately(health: SourceHealth, now: datetime, policy: RoutingPolicy) -> bool:
+    return (
+        health.consecutive_failures > 0
+        and health.updated_at is not None
+        and now < health.updated_at + policy.cool_down
+    )
 
 
 def after_answer(

@@ -1,7 +1,8 @@
 """What is wrong with a vendor's answer, found while it is taken in.
 
 1. `drop_repeats` takes rows out that an answer gives more than once.
-2. `late_sessions` says which sessions came later than the vendor's usual hour.
+2. `half_answers` withholds sessions of which too many listed instruments have no row.
+3. `late_sessions` says which sessions came later than the vendor's usual hour.
 
 Rows of sessions nobody asked for are no finding: `rows_to_answer` refuses the whole answer.
 """
@@ -10,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
+from tradegraph_dagster.domain.core.errors import SourceSuspect, TradeGraphError
 from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
@@ -22,6 +24,10 @@ from tradegraph_dagster.domain.market_data.schema import RAW_BARS, VENDOR_FINDIN
 DUPLICATE_ROW = "duplicate_row"
 CONFLICTING_ROW = "conflicting_row"
 LATE_VENDOR = "late_vendor"
+
+# What lacks more cannot be adjusted, and by then no other source is asked for it.
+MAX_ABSENT_FRAC = 0.02
+_NAMES_SHOWN = 5
 
 # A vendor is late when it is so much behind its usual delay; a few minutes are no news.
 LATE_GRACE = timedelta(minutes=30)
@@ -78,6 +84,38 @@ def drop_repeats(rows: pl.DataFrame) -> Intake:
     )
     kept = pl.concat([others, distinct.filter(~contradicts)]).sort(RAW_BARS.key)
     return Intake(kept, findings)
+
+
+def half_answers(
+    listed: pl.DataFrame, bars: pl.DataFrame, source: str
+) -> dict[date, TradeGraphError]:
+    """Sessions of which more than 2 % of the listed instruments have no row.
+
+    Args:
+        listed: INSTRUMENTS rows; a session without any is not judged.
+        bars: RAW_BARS rows, those that are stored already too: they need not be answered again.
+        source: Whose answer it is, for the message.
+    """
+    absent = listed.join(bars, on=SESSION_SYMBOL, how="anti").group_by("session")
+    counts = (
+        listed.group_by("session")
+        .agg(listed=pl.len())
+        .join(
+            absent.agg(absent=pl.len(), names=pl.col("symbol").sort().head(_NAMES_SHOWN)),
+            on="session",
+        )
+        .filter(pl.col("absent") > MAX_ABSENT_FRAC * pl.col("listed"))
+    )
+    return {
+        session: SourceSuspect(
+            f"source {source}: expected a row of every listed instrument, suspended ones included, "
+            f"found none of {missing} of {known}, the first {', '.join(names)}; ask again later or "
+            "ask another source",
+            table=RAW_BARS.name,
+            session=session,
+        )
+        for session, known, missing, names in counts.sort("session").iter_rows()
+    }
 
 
 def late_sessions(

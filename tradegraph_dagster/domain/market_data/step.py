@@ -24,6 +24,7 @@ from tradegraph_dagster.domain.core.frame_store import (
     join_reports,
     write_sessions,
 )
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.market_data.cross_check import (
     SOURCE_AGREEMENT,
     CrossCheck,
@@ -36,6 +37,7 @@ from tradegraph_dagster.domain.market_data.intake import (
     DUPLICATE_ROW,
     drop_repeats,
     gather_findings,
+    half_answers,
     late_sessions,
 )
 from tradegraph_dagster.domain.market_data.normalise import Answer, rows_to_answer, split_known
@@ -44,6 +46,10 @@ from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS, 
 from tradegraph_dagster.domain.market_data.versions import latest_versions, merge_versions
 from tradegraph_dagster.domain.markets.schema import Market
 from tradegraph_dagster.domain.markets.workspace import Workspace
+
+# Who is said to have answered where the stored rows stay.
+STORED = "stored"
+BAR_VALUES = ("open", "high", "low", "close", "volume", "amount", "is_suspended")
 
 
 def ingest_instruments(
@@ -57,6 +63,9 @@ def ingest_instruments(
         sessions: Sessions wanted.
         latest_closed: Newest session that has closed; later ones are withheld with MissingSession
             and never asked for.
+
+    Instruments have no versions: those of a session that is stored are replaced only by what the
+    preferred source says, so that a re-run while it is down does not restate who was listed.
 
     Returns:
         What was written. Withheld are sessions without rows or on a board the market's table does
@@ -81,8 +90,22 @@ def _ingest_instruments(
         return answer.without(_wrong_boards(answer, ws.market, source.name))
 
     answer = panel.gather(asked, ask, data=DataKind.INSTRUMENTS)
+    answer = _keep_stored_instruments(ws, answer, preferred=panel.sources[0].name)
     written = write_sessions(ws.store, INSTRUMENTS, answer.rows, answer.accepted, _instrument_facts)
     return StepReport(answer.name_sources(written), answer.withheld)
+
+
+def _keep_stored_instruments(ws: Workspace, answer: PanelAnswer, *, preferred: str) -> PanelAnswer:
+    others = [day for day, name in answer.answered_by.items() if name != preferred]
+    kept = sorted(_present(ws, INSTRUMENTS.name, others))
+    rows = pl.concat(
+        [answer.rows.filter(~pl.col("session").is_in(kept)), ws.store.read(INSTRUMENTS, kept)]
+    )
+    return replace(
+        answer,
+        rows=rows.sort("session", maintain_order=True),
+        answered_by={**answer.answered_by, **dict.fromkeys(kept, STORED)},
+    )
 
 
 def ingest_bars(
@@ -92,6 +115,7 @@ def ingest_bars(
     *,
     latest_closed: date,
     derived: Sequence[str] = (),
+    carried: Sequence[str] = (),
 ) -> tuple[StepReport, StepReport]:
     """Write the raw bars of each session, beside the versions that are stored already.
 
@@ -106,26 +130,37 @@ def ingest_bars(
             and never asked for.
         derived: Tables made from `vendor_findings` of the same session; withdrawn where those have
             changed, so that a bar nobody can vouch for is never read as validated.
+        carried: Tables made from the bars of a session and what the session before hands on, in the
+            order of withdrawing; withdrawn where a correction has changed them, so that nobody
+            judges the bars as they were before.
 
     Returns:
         Reports of `raw_bars` and of `vendor_findings`. Withheld are sessions without rows, or with
         a correction that does not claim to be newer than what it corrects (SourceSuspect), with a
-        symbol of no board (UnknownSymbol), or with holes (SchemaError).
+        symbol of no board (UnknownSymbol), with holes (SchemaError), or without a row of more than
+        2 % of the stored instruments (SourceSuspect).
 
     Raises:
         SchemaError: The answers have other columns or types; only earlier batches are written.
         SourceError: Every source failed; only earlier batches of sessions are written.
     """
     asked, refused = split_known(ws.calendar, sessions, latest_closed, table=RAW_BARS.name)
-    reports = [_ingest_bars(ws, panel, batch, derived) for batch in batched_sessions(asked)]
+    reports = [
+        _ingest_bars(ws, panel, batch, derived, carried) for batch in batched_sessions(asked)
+    ]
     bars = join_reports([of_bars for of_bars, _ in reports], refused)
     return bars, join_reports([of_findings for _, of_findings in reports], refused)
 
 
 def _ingest_bars(
-    ws: Workspace, panel: SourcePanel[BarSource], asked: Sequence[date], derived: Sequence[str]
+    ws: Workspace,
+    panel: SourcePanel[BarSource],
+    asked: Sequence[date],
+    derived: Sequence[str],
+    carried: Sequence[str],
 ) -> tuple[StepReport, StepReport]:
     stored = ws.store.read(RAW_BARS, _present(ws, RAW_BARS.name, asked))
+    listed = ws.store.read(INSTRUMENTS, _present(ws, INSTRUMENTS.name, asked))
     held = _held_sessions(stored, {source.name for source in panel.sources})
     repeats: dict[str, pl.DataFrame] = {}
 
@@ -139,7 +174,9 @@ def _ingest_bars(
         ]
         merge = merge_versions(known, answer.rows.filter(~pl.col("session").is_in(others)))
         merged = replace(answer, rows=merge.bars)
-        return merged.without(_outdated_sessions(merge.outdated, source.name))
+        answered = merged.without(_outdated_sessions(merge.outdated, source.name))
+        wanted = listed.filter(pl.col("session").is_in(answered.accepted))
+        return answered.without(half_answers(wanted, answered.rows, source.name))
 
     answer = panel.gather(asked, ask, data=DataKind.BARS)
     kept = {
@@ -161,6 +198,7 @@ def _ingest_bars(
         ]
     )
     _withdraw_doubted(ws, before, found, derived)
+    _withdraw_corrected(ws, stored, answer.rows, carried)
     # The findings come first, so that no bar is stored without what is known against it.
     findings = write_sessions(ws.store, VENDOR_FINDINGS, found, answer.accepted, _finding_facts)
     bars = write_sessions(ws.store, RAW_BARS, answer.rows, answer.accepted, _bar_facts)
@@ -220,6 +258,28 @@ def _withdraw_doubted(
     for (session,) in both.filter(~both.is_duplicated()).select("session").unique().iter_rows():
         for table in derived:
             ws.store.remove(table, session)
+
+
+def _withdraw_corrected(
+    ws: Workspace, stored: pl.DataFrame, rows: pl.DataFrame, carried: Sequence[str]
+) -> None:
+    """Withdraw what was made from bars that are now others; after a changed close also later ones.
+
+    Before the bars are written: a crash in between leaves something missing, never something wrong.
+    """
+    old = latest_versions(stored)
+    again = rows.join(old.select("session").unique(), on="session", how="semi")
+    new = latest_versions(again)
+
+    def changed(columns: Sequence[str]) -> set[date]:
+        same = [*SESSION_SYMBOL, *columns]
+        return set(new.join(old, on=same, how="anti", nulls_equal=True).get_column("session"))
+
+    days, handed_on = changed(BAR_VALUES), changed(("close", "is_suspended"))
+    for table in carried:
+        for day in ws.store.partitions(table):
+            if day in days or (handed_on and day > min(handed_on)):
+                ws.store.remove(table, day)
 
 
 def _with_check(written: Written, check: CrossCheck) -> Written:

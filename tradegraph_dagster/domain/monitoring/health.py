@@ -5,6 +5,7 @@ Pure decisions over the newest settled tables; sensors and the promotion step ac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -26,15 +27,18 @@ class HaltLimits:
     max_stale_sessions: int
 
 
-def halt_reason(ws: Workspace, *, due: date, limits: HaltLimits) -> str | None:
-    """Why trading must stop, or None.
+def halt_reasons(ws: Workspace, *, due: date, limits: HaltLimits) -> tuple[str, ...]:
+    """Everything for which trading must stop, one line each; none hides another.
 
     `due` is the newest session whose data should be there by now. A figure that is missing or no
     number counts against trading, not for it.
     """
-    return (
-        _loss_reason(ws.store, limits) or _break_reason(ws.store) or _stale_reason(ws, due, limits)
+    found = (
+        *_loss_reasons(ws.store, limits),
+        _break_reason(ws.store),
+        _stale_reason(ws, due, limits),
     )
+    return tuple(reason for reason in found if reason is not None)
 
 
 def retraining_session(ws: Workspace) -> date | None:
@@ -54,22 +58,21 @@ def promotion_block(ws: Workspace, month: date) -> str | None:
     return f"drift report of {newest} is red" if level == "red" else None
 
 
-def _loss_reason(store: FrameStore, limits: HaltLimits) -> str | None:
+def _loss_reasons(store: FrameStore, limits: HaltLimits) -> Iterator[str]:
     newest = _newest(store, DAILY_PNL)
     if newest is None:
-        return None
+        return
     row = store.read(DAILY_PNL, [newest]).row(0, named=True)
     if not row["return_frac"] > -limits.max_daily_loss_frac:
-        return (
+        yield (
             f"daily loss on {newest}: return {row['return_frac']:.4%}, "
             f"limit -{limits.max_daily_loss_frac:.2%}"
         )
     if not row["drawdown_frac"] < limits.max_drawdown_frac:
-        return (
+        yield (
             f"drawdown on {newest}: {row['drawdown_frac']:.4%}, "
             f"limit {limits.max_drawdown_frac:.2%}"
         )
-    return None
 
 
 def _break_reason(store: FrameStore) -> str | None:

@@ -15,10 +15,11 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frame_store import StepReport, write_sessions
-from tradegraph_dagster.domain.core.frames import Column, FrameSchema, conform_frame
+from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.market_data.schema import RAW_BARS, VENDOR_FINDINGS
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS
+from tradegraph_dagster.domain.monitoring.schema import READINESS
+from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, VALIDATED_BARS
 
 # In the order in which they are made, so that the first one missing is the one to make.
 NEEDED = (
@@ -40,22 +41,6 @@ class State(StrEnum):
     BLOCKED = "blocked"
 
 
-READINESS = FrameSchema(
-    name="readiness",
-    doc="Whether a session's data may be traded on, and what to do where it may not.",
-    key=("session",),
-    columns={
-        "session": Column(pl.Date, "trading date"),
-        "engineering_state": Column(pl.String, "the pipeline: every table made"),
-        "source_state": Column(pl.String, "the vendors: answered, in time, as preferred"),
-        "policy_state": Column(pl.String, "the rules: gates passed, trading not halted"),
-        "overall_state": Column(pl.String, "the worst of the three"),
-        "reason_code": Column(pl.String, "why, in one word"),
-        "action_hint": Column(pl.String, "what to do next"),
-    },
-)
-
-
 @dataclass(frozen=True)
 class Surroundings:
     """What the lake does not hold, as it is when the record is made.
@@ -65,12 +50,14 @@ class Surroundings:
         preferred_source: Name of the source of bars that is asked first.
         open_breakers: Sources that are not asked at present.
         halted: Why the kill switch is engaged; None while trading may go on.
+        reach: Sessions before a session that its features read.
     """
 
     due: date
     preferred_source: str
     open_breakers: tuple[str, ...] = ()
     halted: str | None = None
+    reach: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +69,7 @@ class Evidence:
         sources: Names of the sources that its bars came from.
         findings: Severity -> number of findings of the gates.
         vendor_gates: Gates that found something wrong with the vendors' answers.
+        holes: Earlier sessions that its features read and that are not validated.
     """
 
     session: date
@@ -89,6 +77,7 @@ class Evidence:
     sources: tuple[str, ...] = ()
     findings: Mapping[Severity, int] = field(default_factory=dict)
     vendor_gates: tuple[str, ...] = ()
+    holes: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +103,8 @@ def assess_sessions(
         surroundings: Sources, kill switch and time; they count for the newest due session only.
     """
     records = [
-        evidence_to_readiness(gather_evidence(ws, session), surroundings) for session in sessions
+        evidence_to_readiness(gather_evidence(ws, session, reach=surroundings.reach), surroundings)
+        for session in sessions
     ]
     frame = conform_frame(pl.DataFrame(records, schema=READINESS.dtypes), READINESS)
     facts = {row["session"]: _facts(row) for row in records}
@@ -123,9 +113,11 @@ def assess_sessions(
     )
 
 
-def gather_evidence(ws: Workspace, session: date) -> Evidence:
-    """What the lake holds of a session."""
+def gather_evidence(ws: Workspace, session: date, *, reach: int) -> Evidence:
+    """What the lake holds of a session, and of `reach` sessions before it."""
     store = ws.store
+    validated = store.partitions(VALIDATED_BARS.name)
+    before = ws.trailing(session, reach + 1)[:-1] if ws.calendar.is_session(session) else ()
     missing = tuple(name for name in NEEDED if session not in store.partitions(name))
 
     def read(schema: FrameSchema) -> pl.DataFrame:
@@ -139,6 +131,7 @@ def gather_evidence(ws: Workspace, session: date) -> Evidence:
         sources=tuple(read(RAW_BARS).get_column("source").unique().sort()),
         findings={severity: severities.count(severity.value) for severity in Severity},
         vendor_gates=tuple(read(VENDOR_FINDINGS).get_column("gate").unique().sort()),
+        holes=tuple(day for day in before if day not in validated),
     )
 
 
@@ -185,10 +178,16 @@ def _judge_rules(evidence: Evidence, surroundings: Surroundings) -> Judgement:
         return Judgement(State.BLOCKED, "trading_halted", hint)
     if "bar_findings" in evidence.missing:
         return Judgement(State.WAITING, "not_judged", "the gates have not run; see the pipeline")
-    if "validated_bars" in evidence.missing:
-        blocks = evidence.findings.get(Severity.BLOCK, 0)
+    blocks = evidence.findings.get(Severity.BLOCK, 0)
+    # What was validated before the gates said so no longer counts.
+    if "validated_bars" in evidence.missing or blocks:
         hint = "read bar_findings, correct or replace the source's rows, ingest the session again"
         return Judgement(State.BLOCKED, "gate_blocked", f"{blocks} blocking findings: {hint}")
+    if evidence.holes:
+        first, others = evidence.holes[0], len(evidence.holes) - 1
+        more = f" and of {others} more" if others else ""
+        hint = f"features need validated_bars of {first}{more}; ask for the readiness of {first}"
+        return Judgement(State.BLOCKED, "window_blocked", hint)
     quarantined = evidence.findings.get(Severity.QUARANTINE, 0)
     if quarantined:
         hint = f"{quarantined} findings took bars out; `tradegraph quarantine list` shows them"

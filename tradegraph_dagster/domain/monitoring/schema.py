@@ -1,4 +1,4 @@
-"""Table and policy of the monitoring stage."""
+"""Tables and policy of the monitoring stage."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ DRIFT_REPORT = FrameSchema(
             nullable=True,
         ),
         "level": Column(pl.String, "green, yellow or red"),
+    },
+)
+
+READINESS = FrameSchema(
+    name="readiness",
+    doc="Whether a session's data may be traded on, and what to do where it may not.",
+    key=("session",),
+    columns={
+        "session": Column(pl.Date, "trading date"),
+        "engineering_state": Column(pl.String, "the pipeline: every table made"),
+        "source_state": Column(pl.String, "the vendors: answered, in time, as preferred"),
+        "policy_state": Column(pl.String, "the rules: gates passed, trading not halted"),
+        "overall_state": Column(pl.String, "the worst of the three"),
+        "reason_code": Column(pl.String, "why, in one word"),
+        "action_hint": Column(pl.String, "what to do next"),
     },
 )
 

@@ -27,6 +27,12 @@ def match_listings(
     return bars.with_columns(matched.get_column("listed_on")), missing
 
 
+def without_rows(bars: pl.DataFrame, removed: pl.DataFrame) -> pl.DataFrame:
+    """`bars` without those whose session and symbol are in `removed`."""
+    of_bars, of_removed = session_symbol_keys(bars, removed)
+    return bars.filter(~of_bars.is_in(of_removed.implode()))
+
+
 def session_symbol_keys(*frames: pl.DataFrame) -> list[pl.Series]:
     """A whole number for each row of each frame: equal, and in order, where (session, symbol) are.
 

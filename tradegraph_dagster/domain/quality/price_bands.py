@@ -20,30 +20,26 @@ _CENT = 10 ** (REFERENCE_PLACES - 2)
 _RULE = ("session", "board", "is_st", "new_listing", "new_age")
 
 
-def add_price_bands(bars: pl.DataFrame, instruments: pl.DataFrame, market: Market) -> pl.DataFrame:
+def add_price_bands(bars: pl.DataFrame, market: Market) -> pl.DataFrame:
     """Add `is_limited`, `lower_limit` and `upper_limit`, equal to the market's own price bands.
 
     Rows without a usable reference close, or of symbols that are not listed on the session, are
     left out: no limit can be told for them.
 
     Args:
-        bars: ADJUSTED_BARS rows.
-        instruments: INSTRUMENTS rows of the same sessions.
+        bars: Rows with `session`, `symbol`, `reference_close`, `is_st` and `sessions_listed` as
+            in ADJUSTED_BARS, and `listed_on`, null where the symbol is no instrument of the
+            session.
         market: Whose rules hold. The reference is rounded half-up to its tick, as exchanges
             publish it.
     """
-    listed = instruments.select(*SESSION_SYMBOL, "listed_on")
     # Less than half a tick rounds to nothing.
     usable = pl.col("reference_close").is_between(float(market.tick) / 2, LARGEST_REFERENCE)
     is_new = pl.col("sessions_listed") < SETTLED_SESSIONS
-    rows = (
-        bars.filter(usable, pl.col("sessions_listed") >= 1)
-        .join(listed, on=SESSION_SYMBOL)
-        .join(_boards(bars, market), on="symbol")
-        .with_columns(
-            new_listing=pl.when(is_new).then("listed_on"),
-            new_age=pl.when(is_new).then("sessions_listed"),
-        )
+    known = bars.filter(usable, pl.col("sessions_listed") >= 1, pl.col("listed_on").is_not_null())
+    rows = known.join(_boards(known, market), on="symbol").with_columns(
+        new_listing=pl.when(is_new).then("listed_on"),
+        new_age=pl.when(is_new).then("sessions_listed"),
     )
     ruled = rows.join(_percents(rows, market), on=_RULE, how="left", nulls_equal=True)
     lower, upper = limit_cents(_reference_cents(market.tick), pl.col("percent"))

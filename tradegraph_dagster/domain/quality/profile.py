@@ -11,7 +11,6 @@ from collections.abc import Iterable
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import (
-    SESSION_SYMBOL,
     Column,
     FrameSchema,
     conform_frame,
@@ -52,13 +51,12 @@ SESSION_PROFILES = FrameSchema(
 def profile_sessions(gate_input: GateInput) -> pl.DataFrame:
     """SESSION_PROFILES rows of the sessions to judge, one each, also where there is no bar."""
     days = pl.DataFrame({"session": sorted(set(gate_input.sessions))}, schema={"session": pl.Date})
-    bars = gate_input.bars.join(days, on="session", how="semi")
-    listed = gate_input.instruments.select(SESSION_SYMBOL).join(days, on="session", how="semi")
+    bars = gate_input.judged
     whole = days
     for part in (
         bars.group_by("session").agg(**_measures()),
-        _count(listed.join(bars, on=SESSION_SYMBOL, how="anti"), "listed_without_bar"),
-        _count(bars.join(listed, on=SESSION_SYMBOL, how="anti"), "bars_not_listed"),
+        _count(gate_input.missing, "listed_without_bar"),
+        _count(bars.filter(pl.col("listed_on").is_null()), "bars_not_listed"),
     ):
         whole = whole.join(part, on="session", how="left")
     counted = [name for name, column in SESSION_PROFILES.columns.items() if not column.nullable]

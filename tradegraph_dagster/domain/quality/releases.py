@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import MissingSession
+from tradegraph_dagster.domain.core.errors import MissingSession, QualityBlocked
 from tradegraph_dagster.domain.core.findings import FINDING_KEY, Severity
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
@@ -50,7 +50,9 @@ def quarantine_to_release(
     """The release of a bar that is quarantined now.
 
     Raises:
-        MissingSession: The session has no `quarantined_bars`, or none of this symbol.
+        MissingSession: The session has no `quarantined_bars`, or none of this symbol, or the bar is
+            another by now than the one that was judged.
+        QualityBlocked: The bar also blocks its session, which no release changes.
     """
     if session not in ws.store.partitions(QUARANTINED_BARS.name):
         raise MissingSession(
@@ -67,15 +69,40 @@ def quarantine_to_release(
             session=session,
             symbol=symbol,
         )
+    bar = _fingerprint(row.row(0, named=True))
+    _require_as_judged(ws, session, symbol, bar)
     return Release(
         session=session,
         symbol=symbol,
-        bar=_fingerprint(row.row(0, named=True)),
+        bar=bar,
         gates=tuple(row.item(0, "reason").split(", ")),
         reason=reason,
         actor=actor,
         released_at=released_at,
     )
+
+
+def _require_as_judged(ws: Workspace, session: date, symbol: str, bar: str) -> None:
+    of_symbol = pl.col("symbol") == symbol
+    present = session in ws.store.partitions(ADJUSTED_BARS.name)
+    now = ws.store.read(ADJUSTED_BARS, [session] if present else []).filter(of_symbol)
+    if [_fingerprint(row) for row in now.iter_rows(named=True)] != [bar]:
+        raise MissingSession(
+            "the bar is another than the one the gates judged; materialise bar_findings again, "
+            "then look at what they say of it",
+            table=ADJUSTED_BARS.name,
+            session=session,
+            symbol=symbol,
+        )
+    blocks = ws.store.read(BAR_FINDINGS, [session]).filter(of_symbol, severity=Severity.BLOCK.value)
+    if not blocks.is_empty():
+        raise QualityBlocked(
+            f"{', '.join(blocks.get_column('gate'))} blocks the session for this bar, found "
+            f"{blocks.item(0, 'found')}; correct it at the source, no release lets it through",
+            table=BAR_FINDINGS.name,
+            session=session,
+            symbol=symbol,
+        )
 
 
 def overrule_findings(

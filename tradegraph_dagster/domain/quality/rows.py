@@ -15,22 +15,9 @@ from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, GateInput
 
 # Wider than the noise of a price kept in 32 bits, narrower than a tick of any price below 10,000.
 PRICE_NOISE_FRAC = 1e-6
+# Sessions. No gate looks back as far.
+WIDEST_WINDOW = 1000
 RAW_VOLUME = (pl.col("volume") * pl.col("share_factor")).round(0)
-
-
-def judged_bars(gate_input: GateInput) -> pl.DataFrame:
-    """The bars of the sessions to judge, without the lookback."""
-    return gate_input.bars.filter(pl.col("session").is_in(list(gate_input.sessions)))
-
-
-def traded_bars(gate_input: GateInput) -> pl.DataFrame:
-    """The judged bars of instruments that were not suspended."""
-    return gate_input.judged.filter(~pl.col("is_suspended"))
-
-
-def listed_instruments(gate_input: GateInput) -> pl.DataFrame:
-    """The instruments of the sessions to judge."""
-    return gate_input.instruments.filter(pl.col("session").is_in(list(gate_input.sessions)))
 
 
 def with_previous(
@@ -39,7 +26,8 @@ def with_previous(
     """Add `previous_<column>`: the symbol's value on the session before; null where it has no bar.
 
     The session before is the calendar's, not the symbol's last row, so that the answer does not
-    depend on how far back the input happens to reach.
+    depend on how far back the input happens to reach. For a few rows; to compare all of them with
+    the rows before, walk through `histories`.
     """
     calendar = gate_input.market.calendar
     sessions = rows.get_column("session").unique().to_list()
@@ -47,7 +35,8 @@ def with_previous(
         {"before": [_session_before(calendar, day) for day in sessions], "session": sessions},
         schema={"before": pl.Date, "session": pl.Date},
     )
-    earlier = gate_input.bars.select(
+    symbols = rows.get_column("symbol").unique()
+    earlier = gate_input.bars.filter(pl.col("symbol").is_in(symbols.implode())).select(
         pl.col("session").alias("before"),
         "symbol",
         *(pl.col(name).alias(f"previous_{name}") for name in columns),
@@ -61,18 +50,35 @@ def with_previous(
 
 
 def numbered(rows: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
-    """Add `number`, the session's place in the calendar, and sort by symbol and session.
+    """Add `number`, the session's place in the calendar.
 
     Windows are cut by number: a gate must not see more of its input than its own lookback. Rows of
     days on which the exchange does not trade are left out.
     """
-    days = rows.get_column("session").unique().sort().to_list()
-    known = {day: place for place, day in enumerate(calendar.sessions)}
-    places = pl.DataFrame(
-        {"session": days, "number": [known.get(day) for day in days]},
-        schema={"session": pl.Date, "number": pl.Int64},
-    ).drop_nulls()
-    return rows.join(places, on="session").sort("symbol", "session")
+    sessions = rows.get_column("session")
+    known = pl.Series("session", calendar.sessions, dtype=pl.Date)
+    number = known.search_sorted(sessions).cast(pl.Int64).alias("number")
+    is_known = known.gather(number.clip(upper_bound=len(known) - 1)) == sessions
+    return rows.with_columns(number).filter(is_known)
+
+
+def histories(rows: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
+    """`numbered` rows, symbol after symbol and by session within: what came before is above.
+
+    Give it the columns that are needed and no others: sorting moves every one of them.
+
+    Returns:
+        The rows with `number`; `place`, which counts like `number` within a symbol and leaps by
+        more than any window from one symbol to the next; and `is_next`, set where the row above is
+        the same symbol's on the session before.
+    """
+    placed = numbered(rows, calendar)
+    symbols = pl.Enum(placed.get_column("symbol").unique().sort())
+    width = len(calendar.sessions) + WIDEST_WINDOW
+    code = pl.col("symbol").cast(symbols).to_physical().cast(pl.Int64)
+    ordered = placed.with_columns(place=code * width + pl.col("number")).sort("place")
+    is_next = (pl.col("place").diff() == 1).fill_null(False)
+    return ordered.with_columns(is_next=is_next)
 
 
 def event_steps(gate_input: GateInput) -> pl.DataFrame:
@@ -87,8 +93,7 @@ def event_steps(gate_input: GateInput) -> pl.DataFrame:
     subscribed = pl.col("rights_price") * pl.col("rights_ratio")
     before = worth * shares + pl.col("cash_per_share") - subscribed
     return (
-        gate_input.judged
-        .join(terms, on=SESSION_SYMBOL)
+        gate_input.judged.join(terms, on=SESSION_SYMBOL)
         .with_columns(close_before=before)
         .with_columns(step=pl.col("close_before") / pl.col("reference_close"))
         .sort(SESSION_SYMBOL)

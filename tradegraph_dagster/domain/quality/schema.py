@@ -73,9 +73,8 @@ class GateInput:
 
     def since(self, first: date) -> GateInput:
         """The same input without the rows before a session, none of which is to be judged."""
-        is_near = pl.col("session") >= first
         nearer = replace(
-            self, bars=self.bars.filter(is_near), actions=self.actions.filter(is_near)
+            self, bars=_rows_since(self.bars, first), actions=_rows_since(self.actions, first)
         )
         # What is judged is the same: it is worked out once for all gates.
         vars(nearer).update(judged=self.judged, traded=self.traded, _matched=self._matched)
@@ -88,6 +87,14 @@ class GateInput:
     @cached_property
     def _matched(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         return match_listings(self.bars.filter(self._is_judged), self.listed)
+
+
+def _rows_since(rows: pl.DataFrame, first: date) -> pl.DataFrame:
+    sessions = rows.get_column("session")
+    # As they are stored, rows are sorted, and their end can be had without a copy.
+    if sessions.is_sorted():
+        return rows.slice(sessions.search_sorted(first))
+    return rows.filter(sessions >= first)
 
 
 @dataclass(frozen=True)

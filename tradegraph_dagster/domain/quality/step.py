@@ -17,18 +17,20 @@ from tradegraph_dagster.domain.core.catalogue import entry_names, load_entry
 from tradegraph_dagster.domain.core.errors import QualityBlocked, TradeGraphError
 from tradegraph_dagster.domain.core.findings import WHOLE_SESSION
 from tradegraph_dagster.domain.core.frame_store import (
+    FrameStore,
     StepReport,
     Written,
     batched_sessions,
     split_ready,
     write_sessions,
 )
-from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
+from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, VENDOR_FINDINGS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality import gates as gate_catalogue
+from tradegraph_dagster.domain.quality.matching import without_rows
 from tradegraph_dagster.domain.quality.ports import TableContract
 from tradegraph_dagster.domain.quality.profile import profile_sessions
 from tradegraph_dagster.domain.quality.releases import Release, overrule_findings
@@ -90,9 +92,10 @@ def find_faults(
     )
     quarantined: list[Written] = []
     written: list[Written] = []
+    bars = _WindowReader(ws.store)
     for batch in batched_sessions(ready):
-        gate_input = _read_input(ws, batch, reach)
-        judged = gate_input.bars.filter(pl.col("session").is_in(list(batch)))
+        gate_input = _read_input(ws, batch, reach, bars)
+        judged = gate_input.judged
         found = [bars_to_findings(gate_input, gates), _read_vendor_findings(ws, batch)]
         if contract is not None:
             found.append(contract.violations(profile_sessions(gate_input)))
@@ -107,7 +110,7 @@ def find_faults(
 
 def read_profiles(ws: Workspace, sessions: Sequence[date]) -> pl.DataFrame:
     """SESSION_PROFILES rows of sessions that were judged: what the contract saw of them."""
-    return profile_sessions(_read_input(ws, sessions, reach=1))
+    return profile_sessions(_read_input(ws, sessions, 1, _WindowReader(ws.store)))
 
 
 def validate_sessions(ws: Workspace, sessions: Sequence[date], policy: QualityPolicy) -> StepReport:
@@ -144,8 +147,8 @@ def _validate_batch(
     findings = ws.store.read(BAR_FINDINGS, batch)
     verdicts = findings_to_verdicts(findings, bars, batch, policy=policy)
     passed = tuple(day for day in batch if verdicts[day].passed)
-    kept = bars.filter(pl.col("session").is_in(list(passed))).join(
-        quarantined_rows(bars, findings), on=SESSION_SYMBOL, how="anti", maintain_order="left"
+    kept = without_rows(
+        bars.filter(pl.col("session").is_in(list(passed))), quarantined_rows(bars, findings)
     )
     blocked: dict[date, TradeGraphError] = {
         day: _blocked(day, verdict) for day, verdict in verdicts.items() if not verdict.passed
@@ -162,10 +165,31 @@ def _window(ws: Workspace, session: date, length: int) -> tuple[date, ...]:
     return ws.trailing(session, length) if ws.calendar.is_session(session) else (session,)
 
 
-def _read_input(ws: Workspace, ready: Sequence[date], reach: int) -> GateInput:
+class _WindowReader:
+    """Reads adjusted bars window after window; what two windows share is read once."""
+
+    def __init__(self, store: FrameStore) -> None:
+        self._store = store
+        self._sessions: frozenset[date] = frozenset()
+        self._bars = ADJUSTED_BARS.empty()
+
+    def read(self, window: Sequence[date]) -> pl.DataFrame:
+        """ADJUSTED_BARS rows of ascending sessions."""
+        shared = self._sessions.intersection(window)
+        if shared and window[: len(shared)] != sorted(shared):
+            # The rest would have to go in between.
+            shared = frozenset()
+        kept = self._bars.filter(pl.col("session").is_in(list(shared)))
+        fresh = self._store.read(ADJUSTED_BARS, [day for day in window if day not in shared])
+        self._sessions = frozenset(window)
+        self._bars = pl.concat([kept, fresh], rechunk=True)
+        return self._bars
+
+
+def _read_input(ws: Workspace, ready: Sequence[date], reach: int, bars: _WindowReader) -> GateInput:
     needed = sorted(set(chain.from_iterable(_window(ws, day, reach) for day in ready)))
     return GateInput(
-        bars=ws.store.read(ADJUSTED_BARS, needed),
+        bars=bars.read(needed),
         instruments=ws.store.read(INSTRUMENTS, sorted(ready)),
         actions=events_in_force(ws.store.read(CORPORATE_ACTIONS, needed)),
         sessions=tuple(ready),

@@ -136,6 +136,19 @@ def test_a_hundredfold_volume_is_noticed(vendor: str, factor: float) -> None:
         open_bars(server, vendor).bars(DAYS)
 
 
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("wrong_day", [SUMMER[-12], DAYS[1]], ids=["before", "asked for"])
+def test_one_wrong_bar_does_not_cost_the_others_of_a_small_answer(
+    vendor: str, wrong_day: date
+) -> None:
+    """Twenty symbols of one session are compared with: one odd row is no change of units."""
+    hit = (pl.col("symbol") == "600000.SH") & (pl.col("session") == wrong_day)
+    wrong = pl.when(hit).then(pl.col("amount") * 1.2).otherwise("amount")
+    with serving(BARS.with_columns(amount=wrong)) as server:
+        rows = open_bars(server, vendor).bars([DAYS[1]])
+    assert rows["volume"].equals(BARS.filter(pl.col("session") == DAYS[1])["volume"])
+
+
 def test_one_wrong_bar_in_a_hundred_is_left_to_the_gates() -> None:
     hit = (pl.col("symbol") == "600000.SH") & (pl.col("session") == DAYS[1])
     wrong = pl.when(hit).then(pl.col("amount") * 10).otherwise("amount")
@@ -198,12 +211,17 @@ def test_a_bar_on_a_closed_day_is_suspect() -> None:
         open_bars(server, "sina").bars(SUMMER[-6:])
 
 
-def test_a_bar_of_a_session_that_is_still_open_is_not_taken(server: ReplayServer) -> None:
+@pytest.mark.parametrize("clock", ["06:59:00", "07:00:01", "07:29:59"])
+def test_a_bar_is_not_taken_before_the_session_is_over(server: ReplayServer, clock: str) -> None:
+    """The auction ends at 15:00; trading at its price goes on until 15:30."""
     part = BARS.filter(pl.col("symbol") == "600000.SH")
     body = newfqkline_body("sh600000", part)
-    server.fail(body_raw(body, Date="Wed, 30 Sep 2026 06:59:00 GMT"))
-    with pytest.raises(SourceUnavailable, match="before the close"):
-        open_bars(server, "tencent", symbols=["600000.SH"]).bars(SUMMER[-1:])
+    source = open_bars(server, "tencent", symbols=["600000.SH"])
+    server.fail(body_raw(body, Date=f"Wed, 30 Sep 2026 {clock} GMT"))
+    with pytest.raises(SourceUnavailable, match="before the end of trading"):
+        source.bars(SUMMER[-1:])
+    server.fail(body_raw(body, Date="Wed, 30 Sep 2026 07:30:00 GMT"))
+    assert source.bars(SUMMER[-1:]).height == 1
 
 
 def test_a_day_on_which_nobody_trades_is_refused(server: ReplayServer) -> None:

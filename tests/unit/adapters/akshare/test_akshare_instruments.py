@@ -202,13 +202,13 @@ def test_any_session_but_the_newest_is_refused(server: ExchangeServer, session: 
 @pytest.mark.parametrize(
     ("shown", "newest"),
     [
-        # Midnight in Shanghai is 16:00 UTC.
-        ("Tue, 29 Sep 2026 15:59:59 GMT", date(2026, 9, 29)),
-        ("Tue, 29 Sep 2026 16:00:00 GMT", date(2026, 9, 30)),
+        # Half past nine in Shanghai is 01:30 UTC.
+        ("Wed, 30 Sep 2026 01:29:59 GMT", date(2026, 9, 29)),
+        ("Wed, 30 Sep 2026 01:30:00 GMT", date(2026, 9, 30)),
         ("Sat, 03 Oct 2026 10:00:00 GMT", date(2026, 9, 30)),
     ],
 )
-def test_today_is_the_local_day_of_the_answer(
+def test_the_newest_session_is_the_last_that_opened_before_the_answer(
     server: ExchangeServer, shown: str, newest: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.support.replay_server.SHOWN", shown)

@@ -131,9 +131,18 @@ def test_events_are_asked_for_until_ninety_days_after_the_last_session(
     }
     rows = open_actions(server).corporate_actions([DAY])
     asked = next(one for one in server.asked if one.path == ACTIONS).query
-    assert (asked["start"], asked["end"]) == ("2024-02-07", "2024-05-07")
+    assert (asked["start"], asked["end"]) == ("2024-01-28", "2024-05-07")
     assert asked["symbols"] == "AAA,BBB,CCC"
     assert rows.get_column("symbol").to_list() == ["AAA"]
+
+
+def test_a_large_dividend_that_is_paid_before_its_ex_date_is_found(
+    alpaca: SmallAlpaca, server: ReplayServer
+) -> None:
+    paid = make_dividend("AAA", DAY, 40.0, process_date=(DAY - timedelta(days=1)).isoformat())
+    alpaca.actions = {"cash_dividends": [paid]}
+    rows = open_actions(server).corporate_actions([DAY])
+    assert rows.select("symbol", "cash_per_share").rows() == [("AAA", 40.0)]
 
 
 def test_several_events_of_a_day_are_one_row_and_one_twice_counts_once(

@@ -195,7 +195,7 @@ def test_keys_are_in_no_error_and_no_log(
     gateway = AlpacaGateway(make_options(server))
     with pytest.raises(SourceError) as caught:
         gateway.assets(WANTED)
-    said = "".join((*traceback.format_exception_only(caught.value), repr(gateway), caplog.text))
+    said = "".join((*traceback.format_exception(caught.value), repr(gateway), caplog.text))
     for key in KEYS.values():
         assert key.get_secret_value() not in said
 

@@ -16,7 +16,9 @@ from tests.support.source_cases import DAYS, ROOT, write_tushare_files
 from tradegraph_dagster.adapters.files.actions import FilesActions
 from tradegraph_dagster.adapters.files.bars import FilesBars
 from tradegraph_dagster.adapters.files.folder import spell_symbol
+from tradegraph_dagster.adapters.files.mapping import BarsMapping
 from tradegraph_dagster.adapters.files.options import FilesOptions
+from tradegraph_dagster.adapters.files.reading import read_table
 from tradegraph_dagster.domain.core.errors import (
     ConfigError,
     SchemaError,
@@ -135,6 +137,70 @@ def test_a_column_may_say_when_bars_were_known(tmp_path: Path) -> None:
     options = mapped(tmp_path, plain_mapping(columns={**COLUMNS, "known_at": "seen"}))
     rows = FilesBars(CN, options).bars(SESSIONS)
     assert rows["known_at"].unique().to_list() == [datetime(2024, 2, 1, 16, tzinfo=UTC)]
+
+
+SHANGHAI, UTC_ZONE = "Asia/Shanghai", "UTC"
+
+
+@pytest.mark.parametrize("stored_in", [None, SHANGHAI, UTC_ZONE])
+@pytest.mark.parametrize("hour", [0, 15])
+def test_a_day_kept_as_an_instant_is_the_day_on_the_markets_clock(
+    tmp_path: Path, stored_in: str | None, hour: int
+) -> None:
+    local = pl.col("session").cast(pl.Datetime("us")).dt.offset_by(f"{hour}h")
+    if stored_in is not None:
+        local = local.dt.replace_time_zone(SHANGHAI).dt.convert_time_zone(stored_in)
+    BARS.with_columns(local).write_parquet(tmp_path / "bars.parquet")
+    rows = FilesBars(CN, mapped(tmp_path, plain_mapping(files="bars.parquet"))).bars(SESSIONS)
+    expected = BARS.filter(pl.col("session").is_in(SESSIONS))
+    assert rows.select("session", "symbol", "close").equals(
+        expected.select("session", "symbol", "close")
+    )
+
+
+def test_a_day_kept_as_midnight_of_another_zone_is_that_day(tmp_path: Path) -> None:
+    midnight = pl.col("session").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    BARS.with_columns(midnight).write_parquet(tmp_path / "bars.parquet")
+    table = plain_mapping(files="bars.parquet")["bars"]
+    rows = read_table([tmp_path / "bars.parquet"], BarsMapping(**table), "America/New_York")
+    assert rows["session"].equals(BARS["session"])
+
+
+@pytest.mark.parametrize("zone", [None, SHANGHAI, UTC_ZONE])
+def test_a_day_of_announcement_kept_as_midnight_counts_from_its_end(
+    tmp_path: Path, zone: str | None
+) -> None:
+    seen = pl.lit(datetime(2024, 2, 1))  # noqa: DTZ001
+    if zone is not None:
+        seen = seen.dt.replace_time_zone(SHANGHAI).dt.convert_time_zone(zone)
+    BARS.drop("known_at").with_columns(seen=seen).write_parquet(tmp_path / "bars.parquet")
+    columns = {**COLUMNS, "known_at": "seen"}
+    options = mapped(tmp_path, plain_mapping(files="bars.parquet", columns=columns))
+    rows = FilesBars(CN, options).bars(SESSIONS)
+    assert rows["known_at"].unique().to_list() == [datetime(2024, 2, 1, 16, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("written", "true_when"),
+    [
+        ([1, 0], {}),
+        ([1.0, 0.0], {}),
+        ([1.0, 0.0], {"is_st": "1.0"}),
+        ([True, False], {}),
+        ([False, True], {"is_st": "false"}),
+        (["ST", ""], {"is_st": "ST"}),
+    ],
+    ids=str,
+)
+def test_a_flag_is_read_however_it_is_stored(
+    tmp_path: Path, written: list[object], true_when: dict[str, str]
+) -> None:
+    flags = pl.DataFrame({"symbol": BARS["symbol"].unique().sort(), "st": written}, strict=False)
+    BARS.join(flags, on="symbol").write_parquet(tmp_path / "bars.parquet")
+    columns = {**COLUMNS, "is_st": "st"}
+    content = plain_mapping(files="bars.parquet", columns=columns, true_when=true_when)
+    rows = FilesBars(CN, mapped(tmp_path, content)).instruments([DAYS[-1]])
+    assert rows.sort("symbol")["is_st"].to_list() == [True, False]
 
 
 def test_a_new_delivery_is_seen(tmp_path: Path) -> None:

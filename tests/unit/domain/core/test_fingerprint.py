@@ -48,6 +48,16 @@ def test_any_change_shows(other: pl.DataFrame) -> None:
     assert frame_fingerprint(other) != frame_fingerprint(FRAME)
 
 
+def test_fingerprints_of_stored_partitions_stay_what_they_were() -> None:
+    assert frame_fingerprint(FRAME) == (
+        "5a3ca2355012fcc0b84da4ceab07681bcc60aada9e13a8a7f7a55b1fcdd63509"
+    )
+    without_nan = FRAME.select("close").head(2)
+    assert frame_fingerprint(without_nan) == (
+        "454ee245deb651aa1a1eafbe1d83c0b84b4b763af68b3f20d1b101f85a820739"
+    )
+
+
 def test_the_order_of_keys_in_plain_data_does_not_matter() -> None:
     assert data_fingerprint({"a": 1, "b": [1, 2]}) == data_fingerprint({"b": [1, 2], "a": 1})
     assert data_fingerprint([1, 2]) != data_fingerprint([2, 1])

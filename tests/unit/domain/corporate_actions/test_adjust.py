@@ -106,6 +106,16 @@ def test_an_event_while_suspended_acts_on_the_last_close() -> None:
     assert awake["share_factor"] == 2.0
 
 
+def test_the_price_a_vendor_shows_while_suspended_is_no_close() -> None:
+    hit = (pl.col("session") == DAYS[2]) & (pl.col("symbol") == A)
+    bars = BARS.with_columns(is_suspended=hit)
+    adjusted = adjust(bars, make_events(Event(DAYS[2], split_ratio=2.0)))
+    last = row(BARS, DAYS[1])["close"]
+    assert row(adjusted, DAYS[2])["raw_close"] is None
+    assert row(adjusted, DAYS[2])["last_raw_close"] == last / 2
+    assert row(adjusted, DAYS[3])["reference_close"] == last / 2
+
+
 def test_a_new_symbol_starts_at_factor_one_and_ignores_an_event_without_a_close() -> None:
     bars = BARS.filter((pl.col("symbol") == B) | (pl.col("session") >= DAYS[2]))
     adjusted = adjust(

@@ -176,6 +176,31 @@ def test_changed_events_withdraw_the_bars_that_stand_on_them() -> None:
     assert fingerprints(ws) == fingerprints(fresh)
 
 
+@pytest.mark.parametrize(
+    ("shown", "from_day"),
+    [
+        (pl.concat([EVENTS, make_events(Event(DAYS[3], cash_per_share=0.3))]), 3),
+        (EVENTS.filter(pl.col("session") != DAYS[5]), 5),
+    ],
+    ids=["late", "gone"],
+)
+def test_a_late_event_and_one_that_is_gone_withdraw_the_bars_from_their_day_on(
+    shown: pl.DataFrame, from_day: int
+) -> None:
+    ws = adjusted_and_judged()
+    ingest(ws, shown.sort(CORPORATE_ACTIONS.key))
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS[:from_day])
+    assert judged(ws) == set(DAYS[:from_day])
+
+
+def test_an_event_shown_late_is_known_from_when_it_was_seen() -> None:
+    ws = make_workspace(DAYS[0])
+    ingest(ws, EVENTS.clear())
+    ingest(ws, EVENTS, days_later=2)
+    stored = ws.store.read(CORPORATE_ACTIONS, DAYS)
+    assert stored["known_at"].unique().to_list() == [EVENING + timedelta(days=2)]
+
+
 def test_unchanged_events_withdraw_nothing_and_touch_no_bars() -> None:
     ws = adjusted_and_judged()
     ingest(ws, EVENTS)

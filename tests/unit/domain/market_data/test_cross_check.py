@@ -168,8 +168,9 @@ def test_a_price_in_doubt_is_quarantined_and_counts_against_both(ws: Workspace) 
 
 
 def test_a_listed_symbol_the_first_source_lacks_is_seen(ws: Workspace) -> None:
-    ws.store.write(INSTRUMENTS, LAST, make_instruments_of(BARS.filter(session=LAST)))
-    panel, _ = panel_of(BARS, BARS.filter(~ONE))
+    many = make_raw_bars(DAYS, [f"{600_000 + number}.SH" for number in range(50)])
+    ws.store.write(INSTRUMENTS, LAST, make_instruments_of(many.filter(session=LAST)))
+    panel, _ = panel_of(many, many.filter(~ONE), cross_check_symbols=50)
     ingest(ws, panel)
     assert found(ws) == [(SYMBOLS[3], "quarantine")]
 
@@ -182,8 +183,19 @@ def test_a_second_source_that_fails_stops_nothing(ws: Workspace) -> None:
     assert "banned" in str(report.written[-1].facts["cross_check"])
     assert found(ws) == []
     assert panel.watch.book.read(DataKind.BARS)["second"].consecutive_failures == 1
+    report = ingest(ws, panel)
+    assert second.requests == 1, "it has just failed, so it is not asked for an opinion"
+    assert "no other source" in str(report.written[-1].facts["cross_check"])
+
+
+def test_one_failure_does_not_end_the_comparing(ws: Workspace) -> None:
+    panel, second = panel_of(changed(close=pl.col("close") + 1))
+    second.error = SourceUnavailable("banned")
     ingest(ws, panel)
-    assert second.requests == 1, "not steady, so not asked for an opinion"
+    second.error = None
+    panel.watch.clock.advance(panel.policy.cool_down)
+    ingest(ws, panel)
+    assert found(ws) == [(SYMBOLS[3], "quarantine")]
 
 
 def test_an_empty_second_answer_is_no_disagreement(ws: Workspace) -> None:

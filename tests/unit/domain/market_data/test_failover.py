@@ -187,6 +187,45 @@ def test_what_another_source_says_does_not_restate_stored_sessions(ws: Workspace
     assert {part.facts["source"] for part in report.written} == {"first"}
 
 
+def test_half_an_answer_is_none_and_the_next_source_is_asked(ws: Workspace) -> None:
+    """Whoever answers first keeps the session, so it must not be one who knows a part of it."""
+    first, second = sources(error=None)
+    ingest_instruments(ws, watched(first, second), DAYS, latest_closed=DAYS[-1])
+    half = pl.col("session") == DAYS[0], pl.col("symbol") == FIRST["symbol"][0]
+    first.bar_rows = FIRST.filter(~pl.all_horizontal(half))
+    panel = watched(first, second)
+    report = ingest(ws, panel)
+    by_day = {part.partition: part.facts for part in report.written}
+    assert by_day[DAYS[0]]["source"] == "second"
+    assert "none of 1 of 2, the first" in str(by_day[DAYS[0]]["failed_over_from"])
+    assert {by_day[day]["source"] for day in DAYS[1:]} == {"first"}
+    assert panel.watch.book.read(DataKind.BARS)["first"].completeness < 1
+    alone = make_workspace(DAYS[0])
+    ingest_instruments(alone, watched(second), DAYS, latest_closed=DAYS[-1])
+    assert list(ingest(alone, watched(first)).withheld) == [DAYS[0]]
+    assert DAYS[0] not in alone.store.partitions(RAW_BARS.name)
+
+
+def test_stored_instruments_are_restated_by_the_preferred_source_only(ws: Workspace) -> None:
+    first, second = sources(error=None)
+    panel = watched(first, second)
+
+    def listed(days=DAYS):
+        report = ingest_instruments(ws, panel, days, latest_closed=DAYS[-1])
+        return {part.partition: part.facts["source"] for part in report.written}
+
+    listed(DAYS[:-1])
+    before = ws.store.read(INSTRUMENTS, DAYS[:-1])
+    first.error = DOWN
+    second.instrument_rows = second.instrument_rows.with_columns(is_st=pl.lit(value=True))
+    assert listed() == {**dict.fromkeys(DAYS[:-1], "stored"), DAYS[-1]: "second"}
+    assert ws.store.read(INSTRUMENTS, DAYS[:-1]).equals(before)
+    assert ws.store.read(INSTRUMENTS, [DAYS[-1]])["is_st"].all()
+    first.error = None
+    assert set(listed().values()) == {"first"}
+    assert not ws.store.read(INSTRUMENTS, [DAYS[-1]])["is_st"].any()
+
+
 def test_a_source_that_took_the_place_of_another_restates_whole_sessions(ws: Workspace) -> None:
     first, second = sources(error=None)
     ingest(ws, watched(first))

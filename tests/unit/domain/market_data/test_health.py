@@ -169,6 +169,12 @@ def test_a_rested_source_is_probed_at_its_place_of_preference() -> None:
     assert route("ab", healths, START + 15 * MINUTE, POLICY).order == ("a", "b")
 
 
+def test_a_source_that_failed_is_worth_comparing_with_again_after_a_cool_down() -> None:
+    healths = {"b": failed(1)}
+    assert route("ab", healths, START + 14 * MINUTE, POLICY).steady == ("a",)
+    assert route("ab", healths, START + 15 * MINUTE, POLICY).steady == ("a", "b")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

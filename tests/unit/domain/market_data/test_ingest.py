@@ -22,6 +22,7 @@ from tradegraph_dagster.domain.core.errors import (
     UnknownSymbol,
 )
 from tradegraph_dagster.domain.core.frame_store import StepReport
+from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
 from tradegraph_dagster.domain.market_data.step import ingest_bars, ingest_instruments
@@ -179,6 +180,30 @@ def test_a_correction_is_a_new_version_beside_the_old(ws: Workspace) -> None:
         BARS.filter(ONE_BAR)["close"].item(),
         better.filter(ONE_BAR)["close"].item(),
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "withdrawn"), [("close", DAYS[1:]), ("volume", DAYS[1:2]), ("source", ())]
+)
+def test_what_was_made_of_a_bar_is_withdrawn_when_it_is_corrected(
+    ws: Workspace, column: str, withdrawn: Sequence[date]
+) -> None:
+    """The close is handed on to later sessions, the volume is not."""
+    bars_of(ws, RecordingSource(bar_rows=BARS))
+    for day in DAYS:
+        ws.store.write(ADJUSTED_BARS, day, ADJUSTED_BARS.empty())
+    value = pl.lit("other") if column == "source" else pl.col(column) + 1
+    better = BARS.with_columns(
+        pl.when(ONE_BAR).then(value).otherwise(column).alias(column),
+        known_at=pl.col("known_at") + timedelta(hours=1),
+    )
+    panel = SourcePanel([RecordingSource(bar_rows=better)])
+    carried = [ADJUSTED_BARS.name]
+    ingest_bars(ws, panel, DAYS, latest_closed=DAYS[-1], carried=carried)
+    assert ws.store.partitions(ADJUSTED_BARS.name) == set(DAYS) - set(withdrawn)
+    ws.store.write(ADJUSTED_BARS, DAYS[1], ADJUSTED_BARS.empty())
+    ingest_bars(ws, panel, DAYS, latest_closed=DAYS[-1], carried=carried)
+    assert DAYS[1] in ws.store.partitions(ADJUSTED_BARS.name), "nothing new was said"
 
 
 def test_a_change_that_does_not_claim_to_be_newer_is_suspect(ws: Workspace) -> None:

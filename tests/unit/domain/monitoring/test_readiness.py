@@ -14,13 +14,13 @@ from tradegraph_dagster.domain.core.frame_store import write_sessions
 from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 from tradegraph_dagster.domain.monitoring.readiness import (
     NEEDED,
-    READINESS,
     Evidence,
     Surroundings,
     assess_sessions,
     evidence_to_readiness,
     gather_evidence,
 )
+from tradegraph_dagster.domain.monitoring.schema import READINESS
 from tradegraph_dagster.domain.quality.step import find_faults, validate_sessions
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy
 
@@ -75,6 +75,16 @@ CASES = {
         AROUND,
         "ready ready blocked blocked gate_blocked",
     ),
+    "gates block since it was validated": (
+        replace(FINE, findings={Severity.BLOCK: 1}),
+        AROUND,
+        "ready ready blocked blocked gate_blocked",
+    ),
+    "an earlier session is blocked": (
+        replace(FINE, holes=(DAYS[2], DAYS[4])),
+        AROUND,
+        "ready ready blocked blocked window_blocked",
+    ),
     "bars taken out": (
         replace(FINE, findings={Severity.QUARANTINE: 1}),
         AROUND,
@@ -101,7 +111,7 @@ def test_the_states_and_the_reason(case: str) -> None:
 def test_the_lake_is_the_evidence() -> None:
     bars = damage(clean_bars(), DAY, SYMBOLS[3], **all_prices(1.3))
     ws = quality_workspace(bars)
-    before = gather_evidence(ws, DAY)
+    before = gather_evidence(ws, DAY, reach=0)
     assert before.missing == ("raw_bars", "bar_findings", "validated_bars")
     raw = bars.filter(pl.col("session") == DAY).select(
         *(pl.col(name) for name in RAW_BARS.columns if name in bars.columns),
@@ -111,10 +121,21 @@ def test_the_lake_is_the_evidence() -> None:
     write_sessions(ws.store, RAW_BARS, raw.select(list(RAW_BARS.columns)), [DAY])
     find_faults(ws, None, DAYS)
     validate_sessions(ws, DAYS, QualityPolicy())
-    after = gather_evidence(ws, DAY)
+    after = gather_evidence(ws, DAY, reach=0)
     assert after.missing == ()
     assert after.sources == ("first",)
     assert after.findings[Severity.QUARANTINE] >= 1
+
+
+def test_a_hole_counts_while_the_features_reach_it() -> None:
+    ws = quality_workspace(clean_bars())
+    find_faults(ws, None, DAYS)
+    validate_sessions(ws, DAYS, QualityPolicy())
+    ws.store.remove("validated_bars", DAYS[-4])
+    assert gather_evidence(ws, DAY, reach=2).holes == ()
+    assert gather_evidence(ws, DAY, reach=3).holes == (DAYS[-4],)
+    assert gather_evidence(ws, DAY, reach=60).holes == (DAYS[-4],)
+    assert gather_evidence(ws, DAYS[-4], reach=60).holes == ()
 
 
 def test_the_record_is_written_and_a_second_look_changes_nothing() -> None:

@@ -102,7 +102,7 @@ def test_prices_at_the_limit_pass_and_a_tick_beyond_does_not(
 def test_an_ex_right_reference_is_rounded_half_up_without_binary_dust() -> None:
     dusty = 9.894999999999998
     bars = limit_bars([dusty], [10.0], is_st=False).filter(pl.col("session") == DAYS[1])
-    banded = add_price_bands(bars, make_instruments(bars), MARKET)
+    banded = add_price_bands(bars.with_columns(listed_on=date(2010, 1, 4)), MARKET)
     assert banded["upper_limit"].item() == float(round_half_up(Decimal("9.90") * Decimal("1.1")))
 
 
@@ -165,9 +165,9 @@ def test_bands_of_the_real_market_equal_its_own_rule(
         symbol=pl.lit(symbol),
         is_st=pl.lit(is_st),
         sessions_listed=pl.lit(age, pl.Int32),
+        listed_on=pl.lit(listed_on),
     )
-    listed = bars.select("session", "symbol", listed_on=pl.lit(listed_on)).head(1)
-    for row in add_price_bands(bars, listed, market).iter_rows(named=True):
+    for row in add_price_bands(bars, market).iter_rows(named=True):
         reference = round_half_up(to_decimal(round(row["reference_close"], 6)))
         band = market.price_band(
             Listing(symbol, listed_on, is_st), reference, session, sessions_listed=age
@@ -180,6 +180,13 @@ def test_bands_of_the_real_market_equal_its_own_rule(
 
 def test_a_bar_before_its_listing_has_no_limit() -> None:
     bars = limit_bars([10.0], [10.0], is_st=False).with_columns(
-        symbol=pl.lit("600000.SH"), sessions_listed=pl.lit(0, pl.Int32)
+        symbol=pl.lit("600000.SH"), sessions_listed=pl.lit(0, pl.Int32), listed_on=DAYS[1]
     )
-    assert add_price_bands(bars, make_instruments(bars), load_market("cn")).is_empty()
+    assert add_price_bands(bars, load_market("cn")).is_empty()
+
+
+def test_a_symbol_that_is_no_instrument_has_no_limit() -> None:
+    bars = limit_bars([10.0], [10.0], is_st=False)
+    unlisted = bars.with_columns(listed_on=pl.lit(None, pl.Date))
+    assert add_price_bands(bars.with_columns(listed_on=DAYS[0]), MARKET).height
+    assert add_price_bands(unlisted, MARKET).is_empty()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.damaged_bars import DAYS, SYMBOLS, all_prices, clean_bars, damage
 from tests.support.quality_lake import quality_workspace
-from tradegraph_dagster.domain.core.errors import MissingSession
+from tradegraph_dagster.domain.core.errors import MissingSession, QualityBlocked
 from tradegraph_dagster.domain.core.frame_store import write_sessions
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -93,3 +93,19 @@ def test_a_session_that_was_not_judged_is_named() -> None:
     ws = quality_workspace(clean_bars())
     with pytest.raises(MissingSession, match="materialise bar_findings first"):
         quarantine_to_release(ws, DAY, NAME, reason="x", actor="ann", released_at=AT)
+
+
+def test_a_bar_that_changed_since_it_was_judged_cannot_be_released(ws: Workspace) -> None:
+    other = damage(BEYOND_LIMIT, DAY, NAME, **all_prices(1.1))
+    write_sessions(ws.store, ADJUSTED_BARS, other, DAYS)
+    with pytest.raises(MissingSession, match="materialise bar_findings again"):
+        released(ws)
+
+
+def test_a_bar_that_blocks_its_session_cannot_be_released() -> None:
+    swapped = damage(BEYOND_LIMIT, DAY, NAME, raw_high=pl.col("raw_low") - 0.01)
+    ws = quality_workspace(swapped)
+    judge(ws)
+    assert NAME in ws.store.read(QUARANTINED_BARS, [DAY])["symbol"]
+    with pytest.raises(QualityBlocked, match="ohlc_order"):
+        released(ws)

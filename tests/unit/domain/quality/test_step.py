@@ -124,12 +124,16 @@ def test_one_session_at_a_time_equals_the_range() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 5])
-def test_batches_have_the_bits_of_one_go(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("order", [DAYS, DAYS[::-1], (*DAYS[1::2], *DAYS[::2])])
+def test_batches_have_the_bits_of_one_go(
+    size: int, order: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, parts = quality_workspace(random_damage(17)), quality_workspace(random_damage(17))
     together = run(whole)
     monkeypatch.setattr(frame_store, "SESSIONS_A_BATCH", size)
-    apart = run(parts)
-    assert apart.written == together.written
+    apart = run(parts, order)
+    by_session = sorted(apart.written, key=lambda one: one.partition)
+    assert by_session == list(together.written)
     assert {day: str(error) for day, error in apart.withheld.items()} == {
         day: str(error) for day, error in together.withheld.items()
     }

@@ -63,7 +63,21 @@ def test_more_than_the_allowed_share_of_thirty_rows_blocks(rows: int, passed: bo
     findings = found(*((DAY, name, "vwap_in_range", "quarantine") for name in SYMBOLS[:rows]))
     judged = verdict(findings, share=0.1)
     assert judged.passed is passed
-    assert [one.gate for one in judged.blocked_by] == [] if passed else [QUARANTINED_SHARE]
+    assert [one.gate for one in judged.blocked_by] == ([] if passed else [QUARANTINED_SHARE])
+
+
+@pytest.mark.parametrize(("taken_out", "passed"), [(1, True), (2, False), (3, False)])
+def test_one_bar_of_a_small_market_is_a_fault_of_that_bar(taken_out: int, passed: bool) -> None:
+    findings = found(*((DAY, name, "vwap_in_range", "quarantine") for name in SYMBOLS[:taken_out]))
+    few = clean_bars().filter(pl.col("symbol").is_in(SYMBOLS[:3]))
+    judged = findings_to_verdicts(findings, few, [DAY], policy=QualityPolicy())[DAY]
+    assert judged.passed is passed
+
+
+def test_the_only_bar_of_a_market_taken_out_blocks() -> None:
+    findings = found((DAY, SYMBOLS[0], "vwap_in_range", "quarantine"))
+    one = clean_bars().filter(pl.col("symbol") == SYMBOLS[0])
+    assert not findings_to_verdicts(findings, one, [DAY], policy=QualityPolicy())[DAY].passed
 
 
 def test_two_gates_on_one_row_count_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity
-from tradegraph_dagster.domain.quality.rows import RAW_VOLUME, shown, to_findings, traded_bars
+from tradegraph_dagster.domain.quality.rows import RAW_VOLUME, shown, to_findings
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "adjusted_among_raw"
@@ -22,8 +22,7 @@ def find_adjusted_prices(gate_input: GateInput) -> pl.DataFrame:
     """
     ratio = pl.col("traded_price") / (pl.col("raw_low") + pl.col("raw_high")) * 2
     rows = (
-        gate_input.traded
-        .filter(pl.col("volume") > 0)
+        gate_input.traded.filter(pl.col("volume") > 0)
         .with_columns(traded_price=pl.col("amount") / RAW_VOLUME)
         .filter(
             ~pl.col("traded_price").is_between(

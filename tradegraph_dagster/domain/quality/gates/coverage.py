@@ -5,13 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
-from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
-from tradegraph_dagster.domain.quality.rows import (
-    judged_bars,
-    listed_instruments,
-    to_findings,
-    worded,
-)
+from tradegraph_dagster.domain.quality.rows import to_findings, worded
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 NAME = "coverage"
@@ -25,20 +19,19 @@ def find_gaps(gate_input: GateInput) -> pl.DataFrame:
     Up to 2 % of the names may be missing, each with a warning. More, no instrument at all, or a
     session on which nothing traded blocks: an empty answer of a vendor looks like that.
     """
-    bars = gate_input.judged
-    missing = gate_input.listed.join(bars, on=SESSION_SYMBOL, how="anti")
-    counts = _count(gate_input, bars, missing)
+    missing = gate_input.missing
+    counts = _count(gate_input, missing)
     is_hole = (pl.col("missing") > MAX_MISSING_FRAC * pl.col("listed")) | (pl.col("traded") == 0)
     holes = counts.filter(is_hole)
     single = missing.join(holes, on="session", how="anti")
     return pl.concat([_block(holes), _warn(single)]).sort(BAR_FINDINGS.key)
 
 
-def _count(gate_input: GateInput, bars: pl.DataFrame, missing: pl.DataFrame) -> pl.DataFrame:
+def _count(gate_input: GateInput, missing: pl.DataFrame) -> pl.DataFrame:
     """One row a session: how many are listed, missing and traded, and the first missing names."""
     sessions = pl.DataFrame({"session": gate_input.sessions}, schema={"session": pl.Date})
     listed = gate_input.listed.group_by("session").agg(listed=pl.len())
-    traded = bars.filter(~pl.col("is_suspended")).group_by("session").agg(traded=pl.len())
+    traded = gate_input.traded.group_by("session").agg(traded=pl.len())
     gaps = missing.group_by("session").agg(
         missing=pl.len(), names=pl.col("symbol").sort().head(NAMES_SHOWN).str.join(" ")
     )

@@ -7,7 +7,7 @@ import polars as pl
 from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.corporate_actions.events import TERMS, events_in_force
-from tradegraph_dagster.domain.quality.rows import judged_bars, numbered, to_findings, worded
+from tradegraph_dagster.domain.quality.rows import numbered, to_findings, worded
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "event_repeated"
@@ -25,16 +25,18 @@ def find_repeated_events(gate_input: GateInput) -> pl.DataFrame:
     earlier = events.select(
         "symbol", *TERMS, ex_date_before=pl.col("session"), number_before=pl.col("number")
     )
-    judged = events.join(gate_input.judged, on=SESSION_SYMBOL, how="semi")
     repeated = (
-        judged.join(earlier, on=["symbol", *TERMS])
+        events.join(earlier, on=["symbol", *TERMS])
         .filter((pl.col("number") - pl.col("number_before")).is_between(1, LOOKBACK))
         .group_by(*SESSION_SYMBOL, *TERMS)
         .agg(pl.col("ex_date_before").max())
         .sort(SESSION_SYMBOL)
     )
+    judged = gate_input.judged.filter(
+        pl.col("symbol").is_in(repeated.get_column("symbol").unique().implode())
+    )
     return to_findings(
-        repeated,
+        repeated.join(judged, on=SESSION_SYMBOL, how="semi", maintain_order="left"),
         NAME,
         severity=Severity.WARN,
         expected=f"other terms than within the {LOOKBACK} sessions before",

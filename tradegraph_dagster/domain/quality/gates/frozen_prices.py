@@ -5,12 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity
-from tradegraph_dagster.domain.quality.rows import (
-    RAW_VOLUME,
-    numbered,
-    shown,
-    to_findings,
-)
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
+from tradegraph_dagster.domain.quality.rows import RAW_VOLUME, histories, shown, to_findings
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "frozen_prices"
@@ -28,10 +24,11 @@ def find_frozen_prices(gate_input: GateInput) -> pl.DataFrame:
     A vendor's feed of one symbol is dead and repeats itself. The first repeats were a warning of
     `stale_bar`; here it is certain enough to take the bar out.
     """
-    bars = numbered(gate_input.bars, gate_input.market.calendar).with_columns(traded=RAW_VOLUME)
-    same_prices = pl.all_horizontal(_repeats(name) for name in _PRICES) & (
-        pl.col("number") - pl.col("number").shift(1).over("symbol") == 1
-    )
+    bars = histories(
+        gate_input.bars.select(*SESSION_SYMBOL, *_PRICES, "volume", "share_factor", "is_suspended"),
+        gate_input.market.calendar,
+    ).with_columns(traded=RAW_VOLUME)
+    same_prices = pl.col("is_next") & pl.all_horizontal(map(_repeats, _PRICES))
     flagged = bars.with_columns(
         same_prices=same_prices.fill_null(False),
         same_bar=(same_prices & _repeats("traded")).fill_null(False),
@@ -51,14 +48,12 @@ def find_frozen_prices(gate_input: GateInput) -> pl.DataFrame:
 
 
 def _repeats(name: str) -> pl.Expr:
-    return pl.col(name) == pl.col(name).shift(1).over("symbol")
+    return pl.col(name) == pl.col(name).shift(1)
 
 
 def _held(flag: str, sessions: int) -> pl.Expr:
-    """Whether a flag, which compares two sessions, is up over that many sessions in a row."""
-    links = [
-        pl.col(flag).shift(back, fill_value=False).over("symbol") for back in range(sessions - 1)
-    ]
+    """Whether a flag, which ties a row to the one above, is up over that many sessions in a row."""
+    links = [pl.col(flag).shift(back, fill_value=False) for back in range(sessions - 1)]
     return pl.all_horizontal(links)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity
-from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
-from tradegraph_dagster.domain.quality.rows import judged_bars, listed_instruments, to_findings
+from tradegraph_dagster.domain.quality.rows import to_findings
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "listed_instrument"
@@ -14,12 +13,8 @@ NAME = "listed_instrument"
 
 def find_unlisted_bars(gate_input: GateInput) -> pl.DataFrame:
     """Bars whose symbol is not among the session's instruments, or is listed only later."""
-    listed = gate_input.listed.select(*SESSION_SYMBOL, "listed_on")
-    rows = (
-        gate_input.judged
-        .join(listed, on=SESSION_SYMBOL, how="left")
-        .filter(pl.col("listed_on").is_null() | (pl.col("listed_on") > pl.col("session")))
-    )
+    listed_on = pl.col("listed_on")
+    rows = gate_input.judged.filter(listed_on.is_null() | (listed_on > pl.col("session")))
     return to_findings(
         rows,
         NAME,

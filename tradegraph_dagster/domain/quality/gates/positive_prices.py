@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity
-from tradegraph_dagster.domain.quality.rows import judged_bars, shown, to_findings
+from tradegraph_dagster.domain.quality.rows import shown, to_findings
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "positive_prices"

@@ -26,6 +26,11 @@ SLACK_TICKS = 2.5
 MIN_NAMES_TO_BLOCK = 5
 MAX_NAMES_FRAC = 0.02
 
+_NEEDED = (
+    *("session", "symbol", "raw_close", "close", "reference_close", "price_factor"),
+    *("is_suspended", "is_st", "sessions_listed"),
+)
+
 
 def find_spliced_blocks(gate_input: GateInput) -> pl.DataFrame:
     """Bars between a close that no event explains and the return to the level before it.
@@ -37,38 +42,36 @@ def find_spliced_blocks(gate_input: GateInput) -> pl.DataFrame:
     When at least five names and 2 % of those traded jump the same way on one session, the file is
     wrong and the session is blocked.
     """
-    rows = numbered(gate_input.bars, gate_input.market.calendar).filter(
+    sound = gate_input.bars.select(_NEEDED).filter(
         ~pl.col("is_suspended"),
         pl.all_horizontal(
             pl.col(name).is_finite() & (pl.col(name) > 0)
             for name in ("raw_close", "close", "price_factor")
         ),
     )
-    departures = _departures(_jumps(rows, gate_input))
-    judged = rows.filter(pl.col("session").is_in(list(gate_input.sessions)))
-    found = [_block(judged, departures), _quarantine(judged, departures, rows)]
+    departures = _departures(_jumps(sound, gate_input))
+    found = [_block(gate_input, departures, sound), _quarantine(gate_input, departures, sound)]
     return pl.concat(found).sort(BAR_FINDINGS.key)
 
 
-def _jumps(rows: pl.DataFrame, gate_input: GateInput) -> pl.DataFrame:
+def _jumps(sound: pl.DataFrame, gate_input: GateInput) -> pl.DataFrame:
     """Closes beyond the limits, or beyond 30 % where none hold, with `before` and `after`.
 
     Both are log prices, adjusted for every recorded event, so that levels compare over time.
     """
     move = pl.col("raw_close") / pl.col("reference_close") - 1
-    moved = rows.filter(
+    far = sound.filter(
         move.abs() > NARROWEST_LIMIT_FRAC, pl.col("sessions_listed") > NEW_LISTING_SESSIONS
     )
+    moved = numbered(far, gate_input.market.calendar)
     calendar = gate_input.market.calendar.sessions
     # Instruments are known for the judged sessions only; a bar knows its own age.
     listed_on = [
         calendar[max(number - age + 1, 0)]
         for number, age in moved.select("number", "sessions_listed").iter_rows()
     ]
-    listings = moved.select(SESSION_SYMBOL).with_columns(
-        listed_on=pl.Series(listed_on, dtype=pl.Date)
-    )
-    banded = add_price_bands(moved, listings, gate_input.market)
+    dated = moved.with_columns(listed_on=pl.Series(listed_on, dtype=pl.Date))
+    banded = add_price_bands(dated, gate_input.market)
     slack = SLACK_TICKS * float(gate_input.market.tick)
     is_outside = ~pl.col("raw_close").is_between(
         pl.col("lower_limit") - slack, pl.col("upper_limit") + slack
@@ -98,12 +101,16 @@ def _departures(jumps: pl.DataFrame) -> pl.DataFrame:
     return jumps.join(returns, on=SESSION_SYMBOL, how="anti")
 
 
-def _quarantine(judged: pl.DataFrame, departures: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _quarantine(
+    gate_input: GateInput, departures: pl.DataFrame, sound: pl.DataFrame
+) -> pl.DataFrame:
     started = departures.rename({"session": "since", "number": "first"})
     age = pl.col("number") - pl.col("first")
     way = (pl.col("close").log() - pl.col("before")) / (pl.col("after") - pl.col("before"))
+    concerned = pl.col("symbol").is_in(started.get_column("symbol").unique().implode())
     after = (
-        rows.select(*SESSION_SYMBOL, "number", "close", "raw_close")
+        numbered(sound.filter(concerned), gate_input.market.calendar)
+        .select(*SESSION_SYMBOL, "number", "close", "raw_close")
         .join(started, on="symbol")
         .filter(age.is_between(1, MAX_DOUBTED_SESSIONS))
     )
@@ -113,7 +120,7 @@ def _quarantine(judged: pl.DataFrame, departures: pl.DataFrame, rows: pl.DataFra
     doubted = (
         after.join(back, on=["symbol", "first"], how="left")
         .filter(pl.col("back").is_null() | (pl.col("number") < pl.col("back")))
-        .join(judged, on=SESSION_SYMBOL, how="semi")
+        .filter(pl.col("session").is_in(list(gate_input.sessions)))
         .sort(*SESSION_SYMBOL, "since")
         .unique(SESSION_SYMBOL, keep="last", maintain_order=True)
         .with_columns(
@@ -129,8 +136,12 @@ def _quarantine(judged: pl.DataFrame, departures: pl.DataFrame, rows: pl.DataFra
     )
 
 
-def _block(judged: pl.DataFrame, departures: pl.DataFrame) -> pl.DataFrame:
-    traded = judged.group_by("session").agg(traded=pl.len())
+def _block(gate_input: GateInput, departures: pl.DataFrame, sound: pl.DataFrame) -> pl.DataFrame:
+    traded = (
+        sound.filter(pl.col("session").is_in(list(gate_input.sessions)))
+        .group_by("session")
+        .agg(traded=pl.len())
+    )
     together = (
         departures.with_columns(is_up=pl.col("after") > pl.col("before"))
         .group_by("session", "is_up")

@@ -8,7 +8,7 @@ from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.quality.price_bands import add_price_bands
-from tradegraph_dagster.domain.quality.rows import to_findings, traded_bars, worded
+from tradegraph_dagster.domain.quality.rows import to_findings, worded
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "split_missing"
@@ -32,8 +32,7 @@ def find_missing_splits(gate_input: GateInput) -> pl.DataFrame:
         for simple in (count, 1 / count)
     ).list.drop_nulls()
     jumped = (
-        gate_input.traded
-        .join(events_in_force(gate_input.actions), on=SESSION_SYMBOL, how="anti")
+        gate_input.traded.join(events_in_force(gate_input.actions), on=SESSION_SYMBOL, how="anti")
         .filter(
             (close_move - 1).abs() > MIN_JUMP_FRAC,
             pl.col("sessions_listed") > NEW_LISTING_SESSIONS,
@@ -41,7 +40,7 @@ def find_missing_splits(gate_input: GateInput) -> pl.DataFrame:
         .with_columns(ratio=ratio.list.first())
         .drop_nulls("ratio")
     )
-    banded = add_price_bands(jumped, gate_input.instruments, gate_input.market)
+    banded = add_price_bands(jumped, gate_input.market)
     beyond = ~pl.col("is_limited") | ~pl.col("raw_close").is_between("lower_limit", "upper_limit")
     return to_findings(
         banded.filter(beyond).with_columns(pl.col("ratio").round(4)),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.quality.rows import (
     RAW_VOLUME,
+    histories,
     shown,
     to_findings,
-    traded_bars,
-    with_previous,
     worded,
 )
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
@@ -28,17 +28,21 @@ def find_repeated_bars(gate_input: GateInput) -> pl.DataFrame:
     One is a warning. When more than a fifth of the names repeat, and at least two do, the file is
     yesterday's and blocks the session.
     """
-    rows = with_previous(
-        gate_input.traded.filter(pl.col("volume") > 0),
-        gate_input,
-        [*_PRICES, "volume", "share_factor"],
+    bars = histories(
+        gate_input.bars.select(*SESSION_SYMBOL, *_PRICES, "volume", "share_factor", "is_suspended"),
+        gate_input.market.calendar,
     )
-    volume_before = (pl.col("previous_volume") * pl.col("previous_share_factor")).round(0)
+    volume_before = (pl.col("volume").shift(1) * pl.col("share_factor").shift(1)).round(0)
     is_repeated = pl.all_horizontal(
-        *(pl.col(name) == pl.col(f"previous_{name}") for name in _PRICES),
+        pl.col("is_next"),
+        *(pl.col(name) == pl.col(name).shift(1) for name in _PRICES),
         volume_before == RAW_VOLUME,
     ).fill_null(False)
-    judged = rows.with_columns(is_repeated=is_repeated)
+    judged = bars.with_columns(is_repeated=is_repeated).filter(
+        pl.col("session").is_in(list(gate_input.sessions)),
+        ~pl.col("is_suspended"),
+        pl.col("volume") > 0,
+    )
     counts = judged.group_by("session").agg(rows=pl.len(), repeated=pl.col("is_repeated").sum())
     too_many = counts.filter(
         pl.col("repeated") >= MIN_ROWS_TO_BLOCK,

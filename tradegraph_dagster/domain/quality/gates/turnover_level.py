@@ -5,11 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
-from tradegraph_dagster.domain.quality.rows import (
-    numbered,
-    to_findings,
-    worded,
-)
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
+from tradegraph_dagster.domain.quality.rows import histories, to_findings, worded
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 NAME = "turnover_level"
@@ -30,13 +27,14 @@ def find_turnover_jumps(gate_input: GateInput) -> pl.DataFrame:
     Twenty times more or less is a warning. When the middle name of a session is ten times off,
     the whole file is in another unit and blocks the session.
     """
-    bars = numbered(gate_input.bars, gate_input.market.calendar).filter(
+    traded = gate_input.bars.filter(
         ~pl.col("is_suspended"), pl.col("amount").is_finite(), pl.col("amount") > 0
     )
-    usual = (
-        pl.col("amount")
-        .rolling_median_by("number", f"{LOOKBACK}i", min_samples=MIN_BARS, closed="left")
-        .over("symbol")
+    bars = histories(
+        traded.select(*SESSION_SYMBOL, "amount", "sessions_listed"), gate_input.market.calendar
+    )
+    usual = pl.col("amount").rolling_median_by(
+        "place", f"{LOOKBACK}i", min_samples=MIN_BARS, closed="left"
     )
     judged = (
         bars.with_columns(usual=usual)

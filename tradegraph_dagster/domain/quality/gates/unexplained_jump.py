@@ -6,7 +6,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity
 from tradegraph_dagster.domain.quality.price_bands import add_price_bands
-from tradegraph_dagster.domain.quality.rows import shown, to_findings, traded_bars
+from tradegraph_dagster.domain.quality.rows import shown, to_findings
 from tradegraph_dagster.domain.quality.schema import Gate, GateInput
 
 NAME = "unexplained_jump"
@@ -28,7 +28,7 @@ def find_jumps(gate_input: GateInput) -> pl.DataFrame:
     jumped = gate_input.traded.filter(
         pl.when(is_new).then(is_far).otherwise((times - 1).abs() > MAX_JUMP_FRAC)
     )
-    banded = add_price_bands(jumped, gate_input.instruments, gate_input.market)
+    banded = add_price_bands(jumped, gate_input.market)
     return to_findings(
         banded.filter(~pl.col("is_limited")),
         NAME,

@@ -5,13 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import WHOLE_SESSION, Severity
-from tradegraph_dagster.domain.quality.rows import (
-    RAW_VOLUME,
-    shown,
-    to_findings,
-    traded_bars,
-    worded,
-)
+from tradegraph_dagster.domain.quality.rows import RAW_VOLUME, shown, to_findings, worded
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, Gate, GateInput
 
 NAME = "vwap_in_range"
@@ -30,8 +24,7 @@ def find_wrong_units(gate_input: GateInput) -> pl.DataFrame:
     blocks the session.
     """
     checked = (
-        gate_input.traded
-        .filter((pl.col("volume") > 0) | (pl.col("amount") > 0))
+        gate_input.traded.filter((pl.col("volume") > 0) | (pl.col("amount") > 0))
         .with_columns(traded_price=pl.col("amount") / RAW_VOLUME)
         .with_columns(
             is_outside=~pl.col("traded_price").is_between(
