@@ -69,6 +69,7 @@ def lasting_faults() -> pl.DataFrame:
     halved = {**all_prices(0.5), "raw_open": pl.col("reference_close") / 2}
     bars = damage(bars, DAYS[6], SYMBOLS[1], **halved)
     bars = damage(bars, DAYS[5], SYMBOLS[5], **scaled(1 / 1.2, "reference_close"))
+    bars = damage(bars, DAYS[5], SYMBOLS[6], **scaled(1 / 21, "reference_close"))
     bars = damage(bars, DAYS[5], SYMBOLS[8], share_factor=1e8)
     bars = damage(bars, DAYS[7], SYMBOLS[2], **scaled(50, "amount", "volume"))
     bars = damage(bars, DAYS[7], SYMBOLS[3], **scaled(0.5, "amount"))
@@ -82,7 +83,7 @@ def wrong_events() -> pl.DataFrame:
     price = clean_bars().row(0, named=True)["raw_close"]
     return make_events(
         Event(DAYS[5], SYMBOLS[5], split_ratio=1.2),
-        Event(DAYS[5], SYMBOLS[6], cash_per_share=20 * price),
+        Event(DAYS[5], SYMBOLS[6], cash_per_share=price * 20 / 21),
         Event(DAYS[5], SYMBOLS[7], cash_per_share=0.01),
         Event(DAYS[8], SYMBOLS[7], cash_per_share=0.01),
     )

@@ -32,9 +32,15 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
         """Findings of every gate, and the rows they take out, each with its reason."""
         from tradegraph_dagster.domain.quality.step import find_faults
 
-        return find_faults(
-            desk.workspace, desk.contract, sessions, releases=desk.releases.releases(sessions)
+        ws = desk.workspace
+        # A release of an earlier bar ends the doubt it casts on these.
+        before = (
+            ws.trailing(min(sessions), lookback + 1)
+            if ws.calendar.is_session(min(sessions))
+            else ()
         )
+        releases = desk.releases.releases([*before, *sessions])
+        return find_faults(ws, desk.contract, sessions, releases=releases)
 
     @session_asset(
         graph, stage="quality", deps=graph.same("adjusted_bars", "bar_findings"), is_gate=True

@@ -126,6 +126,11 @@ def overrule_findings(
     ).select(list(BAR_FINDINGS.columns))
 
 
+def released_bars(bars: pl.DataFrame, releases: Sequence[Release]) -> pl.DataFrame:
+    """(session, symbol) of the bars that a release holds for."""
+    return _held_releases(bars, releases).select(SESSION_SYMBOL).unique()
+
+
 def _held_releases(bars: pl.DataFrame, releases: Sequence[Release]) -> pl.DataFrame:
     """One row (session, symbol, gate, note) for each gate overruled on a bar that is the same."""
     named = pl.DataFrame(

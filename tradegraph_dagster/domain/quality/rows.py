@@ -81,8 +81,8 @@ def histories(rows: pl.DataFrame, calendar: SessionCalendar) -> pl.DataFrame:
     return ordered.with_columns(is_next=is_next)
 
 
-def event_steps(gate_input: GateInput) -> pl.DataFrame:
-    """Judged bars on an ex-date, with the event's terms, `close_before` and `step`.
+def event_steps(gate_input: GateInput, bars: pl.DataFrame) -> pl.DataFrame:
+    """`bars` on an ex-date, with the event's terms, `close_before` and `step`.
 
     `close_before` is the last raw close as it was before the event, and `step` is that over the
     reference after it: 2 for one new share for an old one.
@@ -93,7 +93,7 @@ def event_steps(gate_input: GateInput) -> pl.DataFrame:
     subscribed = pl.col("rights_price") * pl.col("rights_ratio")
     before = worth * shares + pl.col("cash_per_share") - subscribed
     return (
-        gate_input.judged.join(terms, on=SESSION_SYMBOL)
+        bars.join(terms, on=SESSION_SYMBOL)
         .with_columns(close_before=before)
         .with_columns(step=pl.col("close_before") / pl.col("reference_close"))
         .sort(SESSION_SYMBOL)

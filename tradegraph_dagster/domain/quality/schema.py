@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.findings import Severity, findings_schema
-from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, Column, FrameSchema
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.schema import Market
 from tradegraph_dagster.domain.quality.matching import match_listings
@@ -40,6 +40,8 @@ class GateInput:
         actions: CORPORATE_ACTIONS rows, newest versions, of the same sessions as `bars`.
         sessions: Sessions to judge; findings name only these.
         market: Rules, for limits and the calendar.
+        released: (session, symbol) of bars that people let through as they are: what is odd about
+            them is explained, and casts no doubt on the bars after them.
     """
 
     bars: pl.DataFrame
@@ -47,6 +49,9 @@ class GateInput:
     actions: pl.DataFrame
     sessions: tuple[date, ...]
     market: Market
+    released: pl.DataFrame = field(
+        default_factory=lambda: ADJUSTED_BARS.empty().select(SESSION_SYMBOL)
+    )
 
     @cached_property
     def judged(self) -> pl.DataFrame:

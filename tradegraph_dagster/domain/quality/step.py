@@ -33,7 +33,7 @@ from tradegraph_dagster.domain.quality import gates as gate_catalogue
 from tradegraph_dagster.domain.quality.matching import without_rows
 from tradegraph_dagster.domain.quality.ports import TableContract
 from tradegraph_dagster.domain.quality.profile import profile_sessions
-from tradegraph_dagster.domain.quality.releases import Release, overrule_findings
+from tradegraph_dagster.domain.quality.releases import Release, overrule_findings, released_bars
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     QUARANTINED_BARS,
@@ -74,7 +74,8 @@ def find_faults(
             it, `instruments` of t, and what `vendor_findings` of t has, which joins the findings.
         contract: Suite over the sessions' profiles, run besides the gates; None runs these alone.
         sessions: Sessions to judge. A finding never depends on which others are beside it.
-        releases: Quarantined bars that people let through; what they overrule only warns.
+        releases: Quarantined bars that people let through, of the sessions and of the gates'
+            lookback before them; what they overrule only warns.
 
     Returns:
         Reports of `bar_findings` and of `quarantined_bars`. Nothing is blocked here.
@@ -95,6 +96,7 @@ def find_faults(
     bars = _WindowReader(ws.store)
     for batch in batched_sessions(ready):
         gate_input = _read_input(ws, batch, reach, bars)
+        gate_input = replace(gate_input, released=released_bars(gate_input.bars, releases))
         judged = gate_input.judged
         found = [bars_to_findings(gate_input, gates), _read_vendor_findings(ws, batch)]
         if contract is not None:

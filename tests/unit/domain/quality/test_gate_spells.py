@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -107,8 +108,20 @@ def test_an_explained_split_is_no_departure() -> None:
 def standing(first: int, last: int, *columns: str) -> pl.DataFrame:
     hit = (pl.col("symbol") == NAME) & pl.col("session").is_between(DAYS[first], DAYS[last])
     return long_bars().with_columns(
-        pl.when(hit).then(pl.lit(3.0)).otherwise(name).alias(name) for name in columns
+        pl.when(hit).then(pl.lit(STANDING.get(name, 3.0))).otherwise(name).alias(name)
+        for name in columns
     )
+
+
+STANDING = {"raw_low": 2.96, "raw_high": 3.02}
+
+
+def test_a_name_pinned_to_a_price_is_not_a_dead_feed() -> None:
+    prices = ("raw_open", "raw_close")
+    one_price = standing(10, 20, *prices).with_columns(raw_high="raw_open", raw_low="raw_open")
+    assert found_on(frozen_prices.GATE, one_price) == {}
+    idle = one_price.with_columns(volume=pl.when(symbol=NAME).then(0.0).otherwise("volume"))
+    assert found_on(frozen_prices.GATE, idle) == {}
 
 
 def test_prices_may_stand_still_for_four_sessions_but_not_for_five() -> None:
@@ -164,22 +177,44 @@ def events_of(day: date = DAYS[50], **terms: float) -> pl.DataFrame:
 def test_a_large_event_moves_the_price(step: float, way: float, is_found: bool) -> None:
     actions = events_of(bonus_ratio=step - 1)
     found = found_on(event_without_effect.GATE, on_ex_date(step, way), actions=actions)
-    assert found == ({NAME: [50]} if is_found else {})
+    # On its day and on the forty after it: its factor bends every return that spans the day.
+    assert found == ({NAME: list(range(50, 91))} if is_found else {})
+
+
+def test_a_released_ex_date_casts_no_doubt_on_what_follows() -> None:
+    told = gate_input(
+        on_ex_date(1.5, 1.0),
+        sessions=DAYS,
+        instruments=make_instruments(long_bars()),
+        actions=events_of(bonus_ratio=0.5),
+    )
+    released = pl.DataFrame({"session": [DAYS[50]], "symbol": [NAME]})
+    found = event_without_effect.GATE.find(replace(told, released=released))
+    assert found["session"].to_list() == [DAYS[50]]
 
 
 @pytest.mark.parametrize(
-    ("terms", "is_found"),
+    ("name", "step", "is_found"),
     [
-        ({"cash_per_share": 4.0}, False),
-        ({"cash_per_share": 15.0}, True),
-        ({"bonus_ratio": 3.0}, False),
-        ({"bonus_ratio": 3.5}, True),
-        ({"split_ratio": 20.0}, False),
+        ("cash_per_share", 1.9, False),
+        ("cash_per_share", 2.1, True),
+        ("bonus_ratio", 4.0, False),
+        ("bonus_ratio", 4.5, True),
+        ("split_ratio", 20.0, False),
     ],
 )
-def test_terms_are_in_scale_with_the_price(terms: dict[str, float], is_found: bool) -> None:
-    found = found_on(event_out_of_scale.GATE, long_bars(), actions=events_of(**terms))
+def test_terms_are_in_scale_with_the_price(name: str, step: float, is_found: bool) -> None:
+    unmoved = on_ex_date(step, 1.0)
+    reference = unmoved.filter(session=DAYS[50], symbol=NAME)["reference_close"][0]
+    terms = {"cash_per_share": reference * (step - 1), "bonus_ratio": step - 1, "split_ratio": step}
+    found = found_on(event_out_of_scale.GATE, unmoved, actions=events_of(**{name: terms[name]}))
     assert found == ({NAME: [50]} if is_found else {})
+
+
+def test_large_terms_that_the_price_follows_are_true() -> None:
+    """A split of 20 for one paid as 19 new shares, as some US companies do."""
+    followed = on_ex_date(20.0, 0.0)
+    assert found_on(event_out_of_scale.GATE, followed, actions=events_of(bonus_ratio=19.0)) == {}
 
 
 @pytest.mark.parametrize(("place", "is_found"), [(60, True), (61, False)])
