@@ -199,10 +199,10 @@ EVENT_KINDS: dict[str, Kind] = {
         split_without_event(0.1), ("split_missing:quarantine", *LIMITS)
     ),
     "a bonus that moved no price": Kind(
-        event(bonus_ratio=0.5), ("event_without_effect:quarantine",)
+        event(bonus_ratio=0.5), ("event_without_effect:quarantine",), 3, (0, 1, 2)
     ),
     "a dividend that moved no price": Kind(
-        cash_of_price(0.25), ("event_without_effect:quarantine",)
+        cash_of_price(0.25), ("event_without_effect:quarantine",), 3, (0, 1, 2)
     ),
     "an event twice": Kind(event_twice, ("event_repeated:warn",), 4, (3,)),
     "a dividend of most of the price": Kind(cash_of_price(0.7), ("event_out_of_scale:quarantine",)),
