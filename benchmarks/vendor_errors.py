@@ -4,7 +4,9 @@
 
 1. Recall: the faulty files of `us/yf_price_repair`, each with the kind its name tells.
 2. False findings: their repaired twins, the clean negatives, and whole clean tables.
-3. A folder of CSV files, one a symbol, read whole and audited.
+3. `cn/raw_dirty_2019_2023`: repeated rows and wrong prices, and how many of them are found.
+4. What the gates take out of five clean years, with the exchange's reference and with our own.
+5. A folder of CSV files, one a symbol, read whole and audited.
 
 The last line reads `key=value ...`.
 """
@@ -22,12 +24,26 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from tests.golden.test_dirty_bars import SESSIONS
 from tests.golden.test_price_repair import FAULTS, LEFT_IN_REPAIRED
-from tests.support.dirty_source import table_options
+from tests.support.dirty_source import (
+    differing_rows,
+    dirty_options,
+    disputes,
+    table_options,
+)
 from tests.support.vendor_histories import read_price_repair
+from tests.unit.domain.quality.test_real_bars import (
+    accusations,
+    adjusted_by_dividends,
+    findings,
+    real_bars,
+)
+from tradegraph_dagster.adapters.files.bars import FilesBars
 from tradegraph_dagster.adapters.files.history import read_history
 from tradegraph_dagster.adapters.files.options import FilesOptions
 from tradegraph_dagster.domain.core.findings import Severity
+from tradegraph_dagster.domain.market_data.intake import drop_repeats
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.quality.audit_history import audit_history
 
@@ -36,6 +52,7 @@ CLEAN_TABLES = (
     ("cn", "tdx", "cn"),
     ("us", "wiki", "us/quandl_wiki"),
 )
+CN = load_market("cn")
 COLUMNS = ("session", "open", "high", "low", "close", "volume", "amount")
 
 
@@ -68,6 +85,43 @@ def count_clean_tables(data: Path) -> dict[str, int]:
         rows += history.rows.height
         findings += found.height
     return {"clean_rows": rows, "clean_findings": findings}
+
+
+def count_dirty_table(data: Path) -> dict[str, int]:
+    """Repeated rows and wrong prices of a real dirty table, and those found."""
+    with tempfile.TemporaryDirectory() as name:
+        options = dirty_options(data, Path(name))
+        found = audit_history(next(read_history(CN, options)))
+        dirty = drop_repeats(FilesBars(CN, options).bars(SESSIONS)).rows
+    clean = FilesBars(CN, table_options(data, "baostock_table")).bars(SESSIONS)
+    repeated = found.filter(pl.col("audit") == "duplicate_rows")
+    wrong = differing_rows(dirty, clean)
+    disputed = {
+        (one["session"], one["symbol"])
+        for one in disputes(dirty, clean)
+        if not one["found"].endswith("no bar")
+    }
+    return {
+        "repeated_rows_found": int((repeated["rows"] - 1).sum()),
+        "wrong_prices": len(wrong),
+        "wrong_prices_found": len(wrong & disputed),
+        "right_prices_disputed": len(disputed - wrong),
+    }
+
+
+def count_gated_years(data: Path) -> dict[str, int]:
+    """Rows of five clean years, and those taken out of them."""
+    bars = real_bars(data)
+    own, events = adjusted_by_dividends(data)
+    return {
+        "gated_rows": bars.height,
+        "gated_taken_out": _rows_accused(findings(bars)),
+        "own_factors_taken_out": _rows_accused(findings(own, events)),
+    }
+
+
+def _rows_accused(found: pl.DataFrame) -> int:
+    return accusations(found).select("session", "symbol").unique().height
 
 
 def time_folder(files: int, rows: int) -> dict[str, float]:
@@ -132,6 +186,8 @@ def main() -> None:
     figures = {
         **count_price_repair(given.data / "us" / "yf_price_repair"),
         **count_clean_tables(given.data),
+        **count_dirty_table(given.data),
+        **count_gated_years(given.data),
         **time_folder(given.files, given.rows),
     }
     sys.stdout.write(" ".join(f"{name}={value}" for name, value in figures.items()) + "\n")

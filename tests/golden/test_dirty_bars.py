@@ -14,11 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support.dirty_source import dirty_options, table_options
+from tests.support.dirty_source import differing_rows, dirty_options, disputes, table_options
 from tradegraph_dagster.adapters.files.bars import FilesBars
 from tradegraph_dagster.adapters.files.history import read_history
-from tradegraph_dagster.domain.market_data.cross_check import PRICES, compare_bars
-from tradegraph_dagster.domain.market_data.health import RoutingPolicy
 from tradegraph_dagster.domain.market_data.intake import DUPLICATE_ROW, Intake, drop_repeats
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.quality.audit_history import audit_history
@@ -65,36 +63,18 @@ def test_one_source_alone_does_not_show_small_dividends_taken_off(
 def test_a_second_source_shows_every_wrong_price_and_no_other(
     intake: Intake, clean: pl.DataFrame
 ) -> None:
-    both = intake.rows.join(clean, on=["session", "symbol"], suffix="_clean")
-    differs = pl.any_horizontal(
-        (pl.col(name) - pl.col(f"{name}_clean")).abs() > 0.005 for name in PRICES
-    )
-    wrong = set(both.filter(differs).select("session", "symbol").rows())
+    wrong = differing_rows(intake.rows, clean)
     assert (len(wrong), len({symbol for _, symbol in wrong})) == (63, 13)
     assert {min(wrong)[0], max(wrong)[0]} == {WRONG_FIRST, WRONG_LAST}
 
-    ours = intake.rows.partition_by("session", as_dict=True)
-    theirs = clean.partition_by("session", as_dict=True)
-    symbols = sorted(set(intake.rows["symbol"]) & set(clean["symbol"]))
-    found = [
-        finding
-        for (session,) in sorted(ours)
-        for finding in compare_bars(
-            ours[session,],
-            theirs[session,],
-            symbols,
-            names=("dirty", "baostock"),
-            tick=0.01,
-            policy=RoutingPolicy(),
-        ).findings
-    ]
-    taken_out = [one for one in found if one["severity"] == "quarantine"]
+    taken_out = disputes(intake.rows, clean)
     disputed = {
         (one["session"], one["symbol"]) for one in taken_out if not one["found"].endswith("no bar")
     }
     assert disputed == wrong
     # The rest are bars the dirty source does not have at all.
     holes = {(one["session"], one["symbol"]) for one in taken_out} - disputed
-    traded = clean.filter(~pl.col("is_suspended"), pl.col("symbol").is_in(symbols))
+    both = pl.col("symbol").is_in(intake.rows["symbol"].unique().implode())
+    traded = clean.filter(~pl.col("is_suspended"), both)
     absent = traded.join(intake.rows, on=["session", "symbol"], how="anti")
     assert holes == set(absent.select("session", "symbol").rows())
