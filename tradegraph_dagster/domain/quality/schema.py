@@ -98,7 +98,7 @@ def _rows_since(rows: pl.DataFrame, first: date) -> pl.DataFrame:
     sessions = rows.get_column("session")
     # As they are stored, rows are sorted, and their end can be had without a copy.
     if sessions.is_sorted():
-        return rows.slice(sessions.search_sorted(first))
+        return rows.slice(sessions.search_sorted(first, side="left"))
     return rows.filter(sessions >= first)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -165,3 +166,11 @@ def test_the_report_is_written_as_pages(tmp_path: Path) -> None:
     page = build_data_docs(profiles(clean_bars()), tmp_path / "docs")
     assert page.is_file()
     assert list((tmp_path / "docs" / "validations").rglob("*.html"))
+
+
+def test_a_span_that_reads_like_an_offset_of_time_has_its_page(tmp_path: Path) -> None:
+    """A run's name is tried as a date: two dates in a row were taken for one with an offset."""
+    span = [date(2012, 12, 3), date(2013, 2, 28)]
+    two = profiles(clean_bars()).head(2).with_columns(session=pl.Series(span))
+    page = build_data_docs(two, tmp_path / "docs")
+    assert "2012-12-03_to_2013-02-28" in str(page)
