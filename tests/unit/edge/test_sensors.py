@@ -20,7 +20,7 @@ from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS
-from tradegraph_dagster.jobs import MARKET_TAG
+from tradegraph_dagster.jobs import MARKET_TAG, job_name
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.sensors.watch import (
     drift_sensor,
@@ -205,6 +205,14 @@ def test_a_late_session_is_asked_for_again_once_an_hour(desks, graph, context) -
     assert sensor(context).run_key == first.run_key
     desk.clock.advance(timedelta(hours=1))
     assert sensor(context).run_key != first.run_key
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_a_late_session_is_not_asked_for_twice_at_a_time(desks, graph, context, status) -> None:
+    desks["cn"].workspace.store.remove("validated_bars", LAST)
+    run = dg.DagsterRun(job_name=job_name("cn", "after_close"))
+    context.instance.add_run(run.with_status(status))
+    assert "queued or under way" in freshness_sensor(graph, desks)(context).skip_message
 
 
 def test_a_session_without_bars_is_recorded_as_not_ready_once(desks, graph, context) -> None:
