@@ -24,9 +24,9 @@ from random import Random
 from typing import Any
 
 from tradegraph_dagster.adapters.akshare.options import AkshareOptions
-from tradegraph_dagster.adapters.akshare.recording import write_recording
-from tradegraph_dagster.adapters.akshare.wire import Pace, RawAnswer, Wire
+from tradegraph_dagster.adapters.akshare.wire import Pace, Wire
 from tradegraph_dagster.domain.core.errors import SchemaError, SourceSuspect, SourceUnavailable
+from tradegraph_dagster.recordings import RawAnswer, write_recording
 
 # `HTTPAdapter.send` is replaced for the whole process while a call runs.
 _PATCH_LOCK = threading.Lock()

@@ -22,6 +22,7 @@ from tradegraph_dagster.domain.core.errors import (
     SourceSuspect,
     SourceUnavailable,
 )
+from tradegraph_dagster.recordings import RawAnswer
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -46,29 +47,6 @@ BUSY = frozenset({408, 418, 425, 429})
 IDEMPOTENT = frozenset({"GET", "HEAD"})
 
 Send = Callable[..., "Response"]
-
-
-@dataclass(frozen=True)
-class RawAnswer:
-    """One answer as it came.
-
-    Attributes:
-        method: HTTP method.
-        url: What was asked, with the vendor's own host.
-        sent: Body of the request.
-        status: HTTP status.
-        content_type: Header of the answer, or empty.
-        shown_at: `Date` header of the answer, in UTC; None where it has none.
-        body: The answer, decompressed.
-    """
-
-    method: str
-    url: str
-    sent: bytes
-    status: int
-    content_type: str
-    shown_at: datetime | None
-    body: bytes
 
 
 @dataclass

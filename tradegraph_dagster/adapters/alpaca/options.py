@@ -34,6 +34,8 @@ class AlpacaOptions(BaseModel):
             says how long to wait, that counts.
         max_silent_frac: The fraction of the listed instruments that may have no trade on a session;
             more is an incomplete answer.
+        record_dir: Folder that keeps every request with its answer, without the keys, to be
+            replayed; None keeps none.
         replay_url: Server on this machine that stands for every Alpaca host; None asks Alpaca.
         key_id: From the environment.
         secret_key: From the environment.
@@ -51,6 +53,7 @@ class AlpacaOptions(BaseModel):
         default_factory=lambda: [1.0, 2.0, 4.0]
     )
     max_silent_frac: float = Field(default=0.25, ge=0.0, lt=1.0)
+    record_dir: str | None = None
     replay_url: str | None = None
     key_id: SecretStr | None = None
     secret_key: SecretStr | None = None

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -39,6 +40,7 @@ from tradegraph_dagster.domain.core.errors import (
     SourceSuspect,
     SourceUnavailable,
 )
+from tradegraph_dagster.recordings import RawAnswer, write_recording
 
 NAME = "alpaca"
 BURST = 10
@@ -112,7 +114,9 @@ class AlpacaGateway:
         self._pace = pace or Pace(options.requests_per_minute)
         self._secrets = _secrets(options)
         key, secret = self._secrets
-        self._wire = _Wire((options.connect_timeout_s, options.read_timeout_s))
+        timeout = (options.connect_timeout_s, options.read_timeout_s)
+        self._wire = _Wire(timeout, self._record if options.record_dir else None)
+        self._options = options
         data, trading = options.data_url, options.trading_url
         self._clients: Mapping[str, RESTClient] = {
             "bars": StockHistoricalDataClient(key, secret, raw_data=True, url_override=data),
@@ -214,6 +218,24 @@ class AlpacaGateway:
             )
         return Page(body, _shown_at(answer))
 
+    def _record(self, answer: requests.Response) -> None:
+        """Keep an answer, under Alpaca's own host and without keys that its body may repeat."""
+        url, body = str(answer.request.url), answer.content
+        if self._options.replay_url is not None:
+            url = url.replace(f"{self._options.replay_url.rstrip('/')}/@", "https://", 1)
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"***")
+        kept = RawAnswer(
+            method=str(answer.request.method),
+            url=url,
+            sent=b"",
+            status=answer.status_code,
+            content_type=answer.headers.get("Content-Type", ""),
+            shown_at=_shown_at(answer),
+            body=body,
+        )
+        write_recording(Path(str(self._options.record_dir)), kept)
+
     def _refusal(self, path: str) -> SourceRefused | SourceUnavailable:
         answer = self._wire.answer
         status = 0 if answer is None else answer.status_code
@@ -244,15 +266,22 @@ class AlpacaGateway:
 class _Wire(HTTPAdapter):
     """Sends with time-outs, and keeps the newest answer for its status, date and limits."""
 
-    def __init__(self, timeout: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        timeout: tuple[float, float],
+        record: Callable[[requests.Response], None] | None,
+    ) -> None:
         super().__init__()
         self._timeout = timeout
+        self._record = record
         self.answer: requests.Response | None = None
 
     def send(self, request: Any, *args: Any, **given: Any) -> requests.Response:
         given["timeout"] = self._timeout
         answer = super().send(request, *args, **given)
         self.answer = answer
+        if self._record is not None:
+            self._record(answer)
         return answer
 
     def wait_asked_for(self) -> float | None:

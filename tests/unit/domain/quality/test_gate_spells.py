@@ -120,6 +120,13 @@ def test_a_name_pinned_to_a_price_is_not_a_dead_feed() -> None:
     prices = ("raw_open", "raw_close")
     one_price = standing(10, 20, *prices).with_columns(raw_high="raw_open", raw_low="raw_open")
     assert found_on(frozen_prices.GATE, one_price) == {}
+    a_cent_of_ten = one_price.with_columns(
+        pl.when(symbol=NAME).then(price).otherwise(name).alias(name)
+        for name, price in (
+            *(("raw_open", 10.0), ("raw_low", 10.0), ("raw_high", 10.01), ("raw_close", 10.01)),
+        )
+    )
+    assert found_on(frozen_prices.GATE, a_cent_of_ten) == {}
     idle = one_price.with_columns(volume=pl.when(symbol=NAME).then(0.0).otherwise("volume"))
     assert found_on(frozen_prices.GATE, idle) == {}
 

@@ -14,8 +14,8 @@ NAME = "frozen_prices"
 # volume, and three but never four with the same prices, all of names at one to five yuan.
 SAME_BARS = 3
 SAME_PRICES = 5
-# Half a tick more than what is too narrow.
-MIN_TICKS = 2.5
+# Names pinned to a price, by an offer or by a lack of buyers, trade at one price or a cent of ten.
+PINNED_FRAC = 0.0015
 
 _PRICES = ("raw_open", "raw_high", "raw_low", "raw_close")
 
@@ -35,13 +35,12 @@ def find_frozen_prices(gate_input: GateInput) -> pl.DataFrame:
         same_prices=same_prices.fill_null(False),
         same_bar=(same_prices & _repeats("traded")).fill_null(False),
     )
-    # Names pinned to a price, by an offer or by a lack of buyers, trade at one or two ticks.
-    is_wide = pl.col("raw_high") - pl.col("raw_low") > MIN_TICKS * float(gate_input.market.tick)
+    is_pinned = pl.col("raw_high") - pl.col("raw_low") <= PINNED_FRAC * pl.col("raw_high")
     frozen = flagged.filter(
         pl.col("session").is_in(list(gate_input.sessions)),
         # Without a trade nothing can move.
         pl.col("traded") > 0,
-        (_held("same_prices", SAME_PRICES) & is_wide) | _held("same_bar", SAME_BARS),
+        (_held("same_prices", SAME_PRICES) & ~is_pinned) | _held("same_bar", SAME_BARS),
     )
     return to_findings(
         frozen,

@@ -5,10 +5,33 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from tradegraph_dagster.adapters.akshare.wire import RawAnswer
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """One answer as it came.
+
+    Attributes:
+        method: HTTP method.
+        url: What was asked, with the vendor's own host.
+        sent: Body of the request.
+        status: HTTP status.
+        content_type: Header of the answer, or empty.
+        shown_at: `Date` header of the answer, in UTC; None where it has none.
+        body: The answer, decompressed.
+    """
+
+    method: str
+    url: str
+    sent: bytes
+    status: int
+    content_type: str
+    shown_at: datetime | None
+    body: bytes
 
 
 def write_recording(folder: Path, answer: RawAnswer) -> Path:
