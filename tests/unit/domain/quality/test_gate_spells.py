@@ -117,18 +117,19 @@ STANDING = {"raw_low": 2.96, "raw_high": 3.02}
 
 
 def test_a_name_pinned_to_a_price_is_not_a_dead_feed() -> None:
+    unlimited = PlainMarket(limit_percent=None)
     prices = ("raw_open", "raw_close")
     one_price = standing(10, 20, *prices).with_columns(raw_high="raw_open", raw_low="raw_open")
-    assert found_on(frozen_prices.GATE, one_price) == {}
+    assert found_on(frozen_prices.GATE, one_price, market=unlimited) == {}
+    # Five real years of a market with limits had no such name.
+    assert found_on(frozen_prices.GATE, one_price)[NAME] == list(range(14, 21))
     a_cent_of_ten = one_price.with_columns(
         pl.when(symbol=NAME).then(price).otherwise(name).alias(name)
-        for name, price in (
-            *(("raw_open", 10.0), ("raw_low", 10.0), ("raw_high", 10.01), ("raw_close", 10.01)),
-        )
+        for name, price in {"raw_open": 10.0, "raw_low": 10.0, "raw_high": 10.01}.items()
     )
-    assert found_on(frozen_prices.GATE, a_cent_of_ten) == {}
+    assert found_on(frozen_prices.GATE, a_cent_of_ten, market=unlimited) == {}
     idle = one_price.with_columns(volume=pl.when(symbol=NAME).then(0.0).otherwise("volume"))
-    assert found_on(frozen_prices.GATE, idle) == {}
+    assert found_on(frozen_prices.GATE, idle, market=unlimited) == {}
 
 
 def test_prices_may_stand_still_for_four_sessions_but_not_for_five() -> None:
