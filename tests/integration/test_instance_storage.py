@@ -1,5 +1,7 @@
 """The batching event log stores what Dagster's own does, and the shipped instance files load."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -94,3 +96,36 @@ def test_the_shipped_instance_file_loads(tmp_path: Path, monkeypatch: pytest.Mon
     with dg.DagsterInstance.get() as instance:
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
         assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+
+
+OPENER = """
+import sys
+from tradegraph_dagster.resources.instance_storage import BatchingSqliteStorage
+print("ready", flush=True)
+for folder in sys.stdin:
+    BatchingSqliteStorage.from_local(folder.strip())
+    print("opened", flush=True)
+"""
+
+
+def test_processes_that_start_together_share_a_new_home(tmp_path: Path) -> None:
+    """The webserver and the daemon both make the tables that are not there yet."""
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", OPENER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    try:
+        assert [one.stdout.readline() for one in openers] == ["ready\n"] * 4
+        for home in range(10):
+            for one in openers:
+                one.stdin.write(f"{tmp_path / str(home)}\n")
+                one.stdin.flush()
+            assert [one.stdout.readline() for one in openers] == ["opened\n"] * 4
+    finally:
+        for one in openers:
+            one.communicate(timeout=60)

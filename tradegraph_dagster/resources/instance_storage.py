@@ -22,6 +22,7 @@ from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import
 )
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from filelock import FileLock
 
 _BATCHED = frozenset(
     {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
@@ -75,10 +76,14 @@ class BatchingSqliteStorage(DagsterSqliteStorage):
     """Dagster's SQLite storage with the batching event log; named in `dagster.yaml`."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._event_log_storage = BatchingSqliteEventLogStorage(  # type: ignore[assignment]
-            str(Path(base_dir, "history"))
-        )
+        home = Path(base_dir)
+        home.mkdir(parents=True, exist_ok=True)
+        # Webserver and daemon start together, and the one that finds a table half made would end.
+        with FileLock(home / "storage.lock"):
+            super().__init__(base_dir, inst_data)
+            self._event_log_storage = BatchingSqliteEventLogStorage(  # type: ignore[assignment]
+                str(home / "history")
+            )
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> Self:
