@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from tests.support.make_market_data import make_raw_bars
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.cli.main import app
+from tradegraph_dagster.cli.plan import missing_ranges
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.jobs import INTAKE
 from tradegraph_dagster.settings import PROJECT_ROOT
@@ -143,8 +144,10 @@ def test_killed_while_writing_it_goes_on_where_it_stopped(
     assert len(half) > len(INTAKE) * 250
     assert 250 <= len(whole_days) < len(SESSIONS)
 
+    # Several threads write, so that a hole may be left among the last sessions.
+    ranges = len(list(missing_ranges(lake, INTAKE, SESSIONS)))
     code, done = run_json(*options)
-    assert (code, done["problems"], done["runs"]) == (0, [], 1)
+    assert (code, done["problems"], done["runs"]) == (0, [], ranges)
     assert done["landed"] == len(SESSIONS) - len(whole_days)
     whole = content(lake)
     assert set(whole) == {(table, day) for table in INTAKE for day in SESSIONS}
