@@ -19,6 +19,7 @@ from tests.support.make_market_data import make_raw_bars
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.cli.main import app
 from tradegraph_dagster.cli.plan import missing_ranges
+from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.jobs import INTAKE
 from tradegraph_dagster.settings import PROJECT_ROOT
@@ -152,6 +153,30 @@ def test_killed_while_writing_it_goes_on_where_it_stopped(
     whole = content(lake)
     assert set(whole) == {(table, day) for table in INTAKE for day in SESSIONS}
     assert {part: whole[part] for part in half} == half
+
+
+def test_a_corrected_delivery_is_skipped_until_it_is_asked_for(
+    tmp_path: Path, lake: ParquetFrameStore
+) -> None:
+    days = SESSIONS[:5]
+    options = [*deliver(tmp_path / "files"), "--to", str(days[-1])]
+    assert run_json(*options)[1]["skipped"] == 0
+    path = tmp_path / "files" / "bars.csv"
+    bars = pl.read_csv(path, try_parse_dates=True)
+    wrong = (pl.col("session") == days[2]) & (pl.col("symbol") == SYMBOL)
+    bars.with_columns(high=pl.when(wrong).then(pl.col("high") + 0.5).otherwise("high")).write_csv(
+        path
+    )
+    before = content(lake)
+    assert run_json(*options)[1]["skipped"] == len(days)
+    assert content(lake) == before
+
+    code, done = run_json(*options, "--reingest")
+    assert (code, done["problems"], done["skipped"]) == (0, [], 0)
+    after = content(lake)
+    assert {part for part in after if after[part] != before[part]} == {("raw_bars", days[2])}
+    versions = lake.read(RAW_BARS, [days[2]]).filter(symbol=SYMBOL)
+    assert versions["high"].diff().to_list()[1:] == pytest.approx([0.5])
 
 
 def test_a_part_of_the_span_and_then_the_rest(tmp_path: Path, lake: ParquetFrameStore) -> None:

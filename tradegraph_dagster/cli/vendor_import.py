@@ -30,12 +30,15 @@ SHOWN = 3
 MOST_ADJUSTED_FRAC = 0.5
 
 
-def import_files(
+def import_files(  # noqa: PLR0913 - one argument an option
     market: Annotated[str, typer.Option("--market", "-m", help="us or cn.")],
     folder: Annotated[Path, typer.Option(help="Folder of the vendor's files.")],
     mapping: Annotated[str, typer.Option(help="A name in config/mappings, or a YAML file.")],
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])] = None,
+    reingest: Annotated[
+        bool, typer.Option("--reingest", help="Take corrections of what is landed, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Audit a vendor's files and land what is missing of them; run again to go on."""
@@ -49,7 +52,7 @@ def import_files(
         settings = load_settings(overrides={f"markets.{market}.sources": sources})
         span = (first.date() if first else None, last.date() if last else None)
         with Runner(settings) as runner:
-            done = run_import(runner, market, span)
+            done = run_import(runner, market, span, reingest=reingest)
     if as_json:
         print_json(done)
     else:
@@ -58,7 +61,7 @@ def import_files(
 
 
 def run_import(
-    runner: Runner, market: str, span: tuple[date | None, date | None]
+    runner: Runner, market: str, span: tuple[date | None, date | None], *, reingest: bool
 ) -> dict[str, Any]:
     """Audit and land the files that are the market's only source.
 
@@ -66,6 +69,7 @@ def run_import(
         runner: Of settings whose only source of the market is `files`.
         market: Name of the market.
         span: First and last session wanted; None for the history's first and the files' last.
+        reingest: Read the sessions that are landed again; a row that differs is a new version.
 
     Raises:
         SourceRefused: The prices are adjusted, or the files and the history do not meet.
@@ -84,13 +88,14 @@ def run_import(
     store = desk.workspace.store
     before = complete_sessions(store, INTAKE)
     with progress_bar() as progress:
-        outcome = backfill_sessions(runner, progress, market, "intake", sessions)
+        outcome = backfill_sessions(runner, progress, market, "intake", sessions, remake=reingest)
     return {
         "market": market,
         "first": str(sessions[0]),
         "last": str(sessions[-1]),
         "sessions": len(sessions),
         "landed": len(complete_sessions(store, INTAKE) - before),
+        "skipped": 0 if reingest else len(before.intersection(sessions)),
         "runs": outcome.runs,
         "audited_rows": audited.rows,
         "findings": _counted(audited.findings),
