@@ -13,9 +13,9 @@ from tradegraph_dagster.domain.core.frame_store import StepReport
 def quality_assets(graph: MarketGraph) -> list[Any]:
     """The gate of one market."""
     # The gate files are small and know Polars only, so loading them here is cheap.
-    from tradegraph_dagster.domain.quality.step import load_gates
+    from tradegraph_dagster.domain.quality.step import longest_lookback
 
-    lookback = max(gate.lookback for gate in load_gates())
+    lookback = longest_lookback()
 
     @session_asset(
         graph,
@@ -30,16 +30,10 @@ def quality_assets(graph: MarketGraph) -> list[Any]:
     )
     def bar_findings(desk: Any, sessions: list[date]) -> tuple[StepReport, StepReport]:
         """Findings of every gate, and the rows they take out, each with its reason."""
-        from tradegraph_dagster.domain.quality.step import find_faults
+        from tradegraph_dagster.domain.quality.step import find_faults, sessions_read
 
         ws = desk.workspace
-        # A release of an earlier bar ends the doubt it casts on these.
-        before = (
-            ws.trailing(min(sessions), lookback + 1)
-            if ws.calendar.is_session(min(sessions))
-            else ()
-        )
-        releases = desk.releases.releases([*before, *sessions])
+        releases = desk.releases.releases(sessions_read(ws, sessions))
         return find_faults(ws, desk.contract, sessions, releases=releases)
 
     @session_asset(

@@ -123,9 +123,9 @@ def is_validated(desk: Any, session: date, symbol: str) -> bool:
 def doubted(desk: Any, session: date) -> tuple[date, ...]:
     """The session and the judged ones after it that its bar may have cast doubt on."""
     from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS
-    from tradegraph_dagster.domain.quality.step import load_gates
+    from tradegraph_dagster.domain.quality.step import longest_lookback
 
-    reach = max(gate.lookback for gate in load_gates())
+    reach = longest_lookback()
     judged = desk.workspace.store.partitions(BAR_FINDINGS.name)
     after = desk.market.calendar.between(session, desk.latest_closed())[: reach + 1]
     return tuple(takewhile(judged.__contains__, after))

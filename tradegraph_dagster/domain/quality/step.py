@@ -74,8 +74,8 @@ def find_faults(
             it, `instruments` of t, and what `vendor_findings` of t has, which joins the findings.
         contract: Suite over the sessions' profiles, run besides the gates; None runs these alone.
         sessions: Sessions to judge. A finding never depends on which others are beside it.
-        releases: Quarantined bars that people let through, of the sessions and of the gates'
-            lookback before them; what they overrule only warns.
+        releases: Quarantined bars that people let through, of all `sessions_read`; what they
+            overrule only warns, and they cast no doubt on the bars after them.
 
     Returns:
         Reports of `bar_findings` and of `quarantined_bars`. Nothing is blocked here.
@@ -108,6 +108,17 @@ def find_faults(
         quarantined += write_sessions(ws.store, QUARANTINED_BARS, taken_out, batch)
         written += write_sessions(ws.store, BAR_FINDINGS, findings, batch, count_severities)
     return StepReport(tuple(written), withheld), StepReport(tuple(quarantined), withheld)
+
+
+def longest_lookback() -> int:
+    """Sessions before a session that its gates read."""
+    return max(gate.lookback for gate in load_gates())
+
+
+def sessions_read(ws: Workspace, sessions: Sequence[date]) -> tuple[date, ...]:
+    """The sessions, and those before each of them that its gates look back to, ascending."""
+    reach = 1 + longest_lookback()
+    return tuple(sorted(set(chain.from_iterable(_window(ws, day, reach) for day in sessions))))
 
 
 def read_profiles(ws: Workspace, sessions: Sequence[date]) -> pl.DataFrame:

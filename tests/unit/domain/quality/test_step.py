@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -17,13 +17,19 @@ from tradegraph_dagster.domain.core.frame_store import StepReport, write_session
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.market_data.schema import VENDOR_FINDINGS
+from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     QUARANTINED_BARS,
     VALIDATED_BARS,
 )
-from tradegraph_dagster.domain.quality.step import find_faults, validate_sessions
+from tradegraph_dagster.domain.quality.step import (
+    find_faults,
+    longest_lookback,
+    sessions_read,
+    validate_sessions,
+)
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy
 
 DAY, NAME = DAYS[6], SYMBOLS[7]
@@ -34,6 +40,16 @@ BEYOND_LIMIT = damage(clean_bars(), DAY, NAME, **all_prices(1.3))
 def run(ws: Workspace, sessions: tuple = DAYS) -> StepReport:
     find_faults(ws, None, sessions)
     return validate_sessions(ws, sessions, QualityPolicy())
+
+
+def test_what_a_session_reads_does_not_depend_on_the_others() -> None:
+    cn = load_market("cn")
+    days = cn.calendar.between(date(2020, 1, 2), date(2023, 12, 29))
+    ws = Workspace(cn, MemoryFrameStore(), days[0])
+    far = [days[10], days[600]]
+    alone = [sessions_read(ws, [day]) for day in far]
+    assert alone == [days[:11], days[600 - longest_lookback() : 601]]
+    assert sessions_read(ws, far) == tuple(day for read in alone for day in read)
 
 
 def test_clean_sessions_pass_unchanged() -> None:
