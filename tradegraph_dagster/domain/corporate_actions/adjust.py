@@ -27,11 +27,10 @@ from tradegraph_dagster.domain.corporate_actions.factors import (
     share_factor_step,
 )
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
+from tradegraph_dagster.domain.market_data.intake import MAX_ABSENT_FRAC
 from tradegraph_dagster.domain.market_data.versions import latest_versions
 from tradegraph_dagster.domain.markets.schema import Market
 
-# A vendor that leaves out more listed instruments than this has sent half a file.
-MAX_CARRIED_FRAC = 0.02
 # What a session hands on to the next one, a row a symbol.
 STATE = ("symbol", "last_raw_close", "price_factor", "share_factor")
 
@@ -221,7 +220,7 @@ def _chain(grid: _Grid, state: _State, sessions: Sequence[date]) -> pl.DataFrame
 
 def _require_few(carried: np.ndarray, grid: _Grid, row: int, session: date) -> None:
     listed = int((grid.listed_at[row] >= 0).sum())
-    if carried.sum() > MAX_CARRIED_FRAC * listed:
+    if carried.sum() > MAX_ABSENT_FRAC * listed:
         missing = grid.symbols.filter(pl.Series(carried))
         raise SourceSuspect(
             f"expected a bar of every listed instrument, suspended ones included, found none of "

@@ -25,7 +25,8 @@ DUPLICATE_ROW = "duplicate_row"
 CONFLICTING_ROW = "conflicting_row"
 LATE_VENDOR = "late_vendor"
 
-# What lacks more cannot be adjusted, and by then no other source is asked for it.
+# A vendor that leaves out more of the listed instruments has sent half a file. It would not be
+# adjusted either, and by then no other source is asked for it.
 MAX_ABSENT_FRAC = 0.02
 _NAMES_SHOWN = 5
 
