@@ -7,12 +7,14 @@ import polars as pl
 import pytest
 
 from tests.support.alpha158_oracle import Fields, golden_fields, random_fields
+from tests.support.bar_grids import features_of
 from tradegraph_dagster.domain.core.catalogue import entry_names
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.features import sets
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS, FeatureSet
 
+# Rows beyond the longest lookback of any set.
 ROWS = 150
 
 
@@ -43,13 +45,13 @@ def test_names_are_lower_case_and_have_formulas(feature_set: FeatureSet) -> None
 
 
 def test_shape_and_type(feature_set: FeatureSet, fields: Fields) -> None:
-    computed = feature_set.compute(fields)
+    computed = features_of(feature_set, fields)
     assert computed.shape == (ROWS, len(feature_set.definitions))
     assert computed.dtype == np.float32
 
 
 def test_result_fits_the_table(feature_set: FeatureSet) -> None:
-    columns = feature_set.compute(golden_fields())
+    columns = features_of(feature_set, golden_fields())
     frame = pl.DataFrame(
         {"session": pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 3, 20), eager=True)}
     ).with_columns(
@@ -64,12 +66,12 @@ def test_result_fits_the_table(feature_set: FeatureSet) -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_short_histories_are_computed(feature_set: FeatureSet, rows: int) -> None:
-    computed = feature_set.compute(cut(golden_fields(), slice(rows)))
+    computed = features_of(feature_set, cut(golden_fields(), slice(rows)))
     assert computed.shape == (rows, len(feature_set.definitions))
 
 
 def test_an_instrument_without_any_trade_has_no_number(feature_set: FeatureSet) -> None:
-    computed = feature_set.compute({name: np.full(70, np.nan) for name in BAR_FIELDS})
+    computed = features_of(feature_set, {name: np.full(70, np.nan) for name in BAR_FIELDS})
     assert not np.isinf(computed).any()
 
 
@@ -84,26 +86,27 @@ def test_clean_bars_give_finite_values_after_the_lookback(feature_set: FeatureSe
         "volume": rng.integers(1_000, 9_000, ROWS) * 100.0,
         "vwap": close * 1.0005,
     }
-    assert np.isfinite(feature_set.compute(clean)[feature_set.lookback :]).all()
+    assert np.isfinite(features_of(feature_set, clean)[feature_set.lookback :]).all()
 
 
 def test_repeats_bit_for_bit_and_leaves_its_input_alone(
     feature_set: FeatureSet, fields: Fields
 ) -> None:
     kept = {name: values.copy() for name, values in fields.items()}
-    first = feature_set.compute(fields)
-    assert feature_set.compute(fields).tobytes() == first.tobytes()
+    first = features_of(feature_set, fields)
+    assert features_of(feature_set, fields).tobytes() == first.tobytes()
     assert all(fields[name].tobytes() == kept[name].tobytes() for name in kept)
 
 
 def test_row_reads_nothing_later(feature_set: FeatureSet, fields: Fields) -> None:
-    whole = feature_set.compute(fields)
+    whole = features_of(feature_set, fields)
     for end in (1, 40, 61, 99, ROWS - 1):
-        assert feature_set.compute(cut(fields, slice(end))).tobytes() == whole[:end].tobytes()
+        assert features_of(feature_set, cut(fields, slice(end))).tobytes() == whole[:end].tobytes()
 
 
 def test_declared_lookback_is_enough(feature_set: FeatureSet, fields: Fields) -> None:
-    whole = feature_set.compute(fields)
+    whole = features_of(feature_set, fields)
     for t in range(feature_set.lookback, ROWS, 7):
-        tail = feature_set.compute(cut(fields, slice(t - feature_set.lookback, t + 1)))
+        begin = t - feature_set.lookback
+        tail = features_of(feature_set, cut(fields, slice(begin, t + 1)), begin)
         assert tail[-1].tobytes() == whole[t].tobytes(), t

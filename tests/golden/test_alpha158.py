@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.support.alpha158_oracle import FIELDS, alpha158_oracle, golden_fields
+from tests.support.bar_grids import features_of
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import PlainMarket
 from tradegraph_dagster.domain.datasets.labels import bars_to_labels
@@ -26,7 +27,7 @@ FIXTURE_SHA256 = "7b9df5e23b44dd9761e2959f8c36a9fc1a8b4486386ec264b73fa79ab8df13
 
 @pytest.fixture(scope="module")
 def computed() -> np.ndarray:
-    return ALPHA158.compute(golden_fields())
+    return features_of(ALPHA158, golden_fields())
 
 
 def test_fixture_is_the_one_the_answers_were_made_from() -> None:
@@ -67,7 +68,7 @@ def test_sums_and_missing_counts_equal_qlib(computed: np.ndarray) -> None:
 
 def test_first_row_with_a_value_without_suspensions() -> None:
     clean = {name: np.delete(v, [23, 24, *range(40, 48)]) for name, v in golden_fields().items()}
-    found = [int(np.flatnonzero(~np.isnan(c))[0]) for c in ALPHA158.compute(clean).T]
+    found = [int(np.flatnonzero(~np.isnan(c))[0]) for c in features_of(ALPHA158, clean).T]
     assert found == TABLE.get_column("first_row").to_list()
 
 

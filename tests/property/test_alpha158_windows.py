@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.alpha158_oracle import Fields, alpha158_oracle, golden_fields, random_fields
+from tests.support.bar_grids import features_of
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 
 ALPHA158 = load_feature_set("alpha158")
@@ -17,7 +18,7 @@ SEEDS = st.integers(0, 10_000)
 
 
 def compute(fields: Fields) -> Fields:
-    return dict(zip(NAMES, ALPHA158.compute(fields).T, strict=True))
+    return dict(zip(NAMES, features_of(ALPHA158, fields).T, strict=True))
 
 
 def cut(fields: Fields, rows: slice) -> Fields:
@@ -50,7 +51,10 @@ def test_cutting_the_future_off_changes_nothing(seed: int, data: st.DataObject) 
     fields = random_fields(seed)
     rows = len(fields["close"])
     end = data.draw(st.integers(1, rows))
-    whole, known = ALPHA158.compute(fields), ALPHA158.compute(cut(fields, slice(end)))
+    whole, known = (
+        features_of(ALPHA158, fields),
+        features_of(ALPHA158, cut(fields, slice(end))),
+    )
     assert whole[:end].tobytes() == known.tobytes()
 
 
@@ -59,21 +63,27 @@ def test_another_future_changes_nothing(seed: int, data: st.DataObject) -> None:
     fields, other = random_fields(seed, rows=120), random_fields(seed + 1, rows=120)
     end = data.draw(st.integers(1, 119))
     mixed = {name: np.append(v[:end], other[name][end:]) for name, v in fields.items()}
-    assert ALPHA158.compute(mixed)[:end].tobytes() == ALPHA158.compute(fields)[:end].tobytes()
+    assert (
+        features_of(ALPHA158, mixed)[:end].tobytes()
+        == features_of(ALPHA158, fields)[:end].tobytes()
+    )
 
 
 @pytest.mark.parametrize("seed", [None, 3, 8, 21])
 def test_tail_of_61_rows_gives_the_same_bits(seed: int | None) -> None:
     fields = golden_fields() if seed is None else random_fields(seed, rows=150)
-    whole = ALPHA158.compute(fields)
+    whole = features_of(ALPHA158, fields)
     for t in range(60, len(whole)):
-        tail = ALPHA158.compute(cut(fields, slice(t - 60, t + 1)))
+        tail = features_of(ALPHA158, cut(fields, slice(t - 60, t + 1)))
         assert tail[-1].tobytes() == whole[t].tobytes(), t
 
 
 def test_sixty_rows_are_not_enough() -> None:
     fields = golden_fields()
-    whole, tail = ALPHA158.compute(fields), ALPHA158.compute(cut(fields, slice(20, 80)))
+    whole, tail = (
+        features_of(ALPHA158, fields),
+        features_of(ALPHA158, cut(fields, slice(20, 80))),
+    )
     assert tail[-1].tobytes() != whole[79].tobytes()
 
 
@@ -141,7 +151,7 @@ def test_volume_scale_moves_only_corr(seed: int, factor: float) -> None:
 
 def test_a_suspended_row_keeps_its_place_and_most_columns_are_missing() -> None:
     fields = golden_fields()
-    computed = ALPHA158.compute(fields)
+    computed = features_of(ALPHA158, fields)
     assert int(np.isnan(computed[23]).sum()) == 78
     shorter = {name: np.delete(v, [23, 24]) for name, v in fields.items()}
-    assert ALPHA158.compute(shorter)[24].tobytes() != computed[26].tobytes()
+    assert features_of(ALPHA158, shorter)[24].tobytes() != computed[26].tobytes()

@@ -16,7 +16,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, check_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
-from tradegraph_dagster.domain.features.schema import BAR_FIELDS, FeatureSet
+from tradegraph_dagster.domain.features.schema import BAR_FIELDS, BarGrid, FeatureSet
 
 
 def bars_to_features(
@@ -63,10 +63,12 @@ def bars_to_features(
     names = list(feature_set.definitions)
     columns = np.empty((len(names), targets.height), dtype=np.float32)
     for offset, length, rows, places in _target_places(targets, grids):
-        computed = feature_set.compute(
-            {name: array[offset : offset + length] for name, array in values.items()}
+        grid = BarGrid(
+            np.arange(length).astype("datetime64[D]"),
+            np.zeros(1, dtype=np.int64),
+            {name: array[offset : offset + length, np.newaxis] for name, array in values.items()},
         )
-        columns[:, rows] = computed[places - offset].T
+        columns[:, rows] = feature_set.compute(grid)[:, places - offset, 0]
     frame = targets.select(SESSION_SYMBOL).with_columns(
         pl.Series(name, column) for name, column in zip(names, columns, strict=True)
     )

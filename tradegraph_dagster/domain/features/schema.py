@@ -19,21 +19,46 @@ BAR_FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
 
 @dataclass(frozen=True)
+class BarGrid:
+    """Bars of some instruments on consecutive sessions, wide: what a feature set computes from.
+
+    Attributes:
+        sessions: datetime64[D], shape (sessions,): every session, none left out.
+        begins_at: int64, shape (instruments,): row of an instrument's first session. No window
+            reaches before it, and its fields are NaN there.
+        fields: Each of BAR_FIELDS -> float64 of shape (sessions, instruments), C-contiguous, NaN
+            where the instrument was not traded. Never infinite.
+    """
+
+    sessions: np.ndarray
+    begins_at: np.ndarray
+    fields: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
 class FeatureSet:
-    """Named features over per-instrument arrays.
+    """Named features of one instrument's bars, and optionally of one session's instruments.
 
     Attributes:
         name: File name of the entry.
         definitions: Feature name (lower case) -> formula, in column order.
-        lookback: Rows before t that row t reads; 60 for Alpha158.
-        compute: Arrays of BAR_FIELDS, float64 of shape (rows,) of one instrument, one row a session
-            between its first and last, NaN where suspended -> float32 of shape (rows, features).
+        lookback: Rows before t that row t reads; 60 for Alpha158. A grid that begins so many rows
+            before t gives the same bits at t as a longer one.
+        compute: Bars -> float32 of shape (features, sessions, instruments). An instrument's
+            numbers read no other instrument and no later row. It may be called from several
+            threads at once.
+        base: For a set that compares the instruments of a session: the set whose values it
+            compares. `compute` is then that set's.
+        across: For such a set: rows (session, symbol, industry, the base's features) of whole
+            sessions -> the same rows with this set's columns.
     """
 
     name: str
     definitions: Mapping[str, str]
     lookback: int
-    compute: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    compute: Callable[[BarGrid], np.ndarray]
+    base: FeatureSet | None = None
+    across: Callable[[pl.DataFrame], pl.DataFrame] | None = None
 
     @property
     def version(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.support.bar_grids import features_of
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import weekday_calendar
 from tradegraph_dagster.domain.core.frames import check_frame
@@ -104,7 +105,9 @@ def test_sessions_far_apart_equal_each_alone() -> None:
 
 def test_equals_the_set_itself_on_a_whole_history() -> None:
     bars = make_adjusted_bars(DAYS, SYMBOLS[:1])
-    expected = ALPHA158.compute({name: bars.get_column(name).to_numpy() for name in BAR_FIELDS})
+    expected = features_of(
+        ALPHA158, {name: bars.get_column(name).to_numpy() for name in BAR_FIELDS}
+    )
     computed = compute(bars, DAYS).select(NAMES).to_numpy()
     assert np.ascontiguousarray(computed).tobytes() == np.ascontiguousarray(expected).tobytes()
 
@@ -116,7 +119,7 @@ def test_windows_begin_on_the_listing_session_also_when_its_bar_is_missing() -> 
         values[:2] = np.nan
     bars = pl.concat([make_adjusted_bars(DAYS[:50], SYMBOLS), drop(late, "301000.SZ", DAYS[30:32])])
     computed = compute(bars.sort("session", "symbol"), [DAYS[40]])
-    assert row(computed, DAYS[40], "301000.SZ") == ALPHA158.compute(fields)[10].tobytes()
+    assert row(computed, DAYS[40], "301000.SZ") == features_of(ALPHA158, fields)[10].tobytes()
 
 
 def test_suspended_rows_are_returned_and_rows_without_a_bar_are_not() -> None:

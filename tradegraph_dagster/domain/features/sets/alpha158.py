@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tradegraph_dagster.domain.features.schema import FeatureSet
+from tradegraph_dagster.domain.features.schema import BarGrid, FeatureSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,15 +79,19 @@ DEFINITIONS = BAR_SHAPES | {
 }
 
 
-def compute_alpha158(fields: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Compute all columns of one instrument.
+def compute_alpha158(grid: BarGrid) -> np.ndarray:
+    """Compute all columns, in the order of DEFINITIONS; see `FeatureSet.compute`."""
+    import numpy as np
 
-    Args:
-        fields: Arrays of BAR_FIELDS, shape (rows,), one row a session, NaN where not traded.
+    shape = (len(DEFINITIONS), len(grid.sessions), len(grid.begins_at))
+    result = np.full(shape, np.nan, dtype=np.float32)
+    for column, begins_at in enumerate(grid.begins_at):
+        fields = {name: values[begins_at:, column] for name, values in grid.fields.items()}
+        result[:, begins_at:, column] = _instrument_alpha158(fields)
+    return result
 
-    Returns:
-        float32 of shape (rows, 158), in the order of DEFINITIONS.
-    """
+
+def _instrument_alpha158(fields: Mapping[str, np.ndarray]) -> np.ndarray:
     import numpy as np
 
     from tradegraph_dagster.domain.features.price_volume import bar_shapes, rolling_families
@@ -98,7 +102,7 @@ def compute_alpha158(fields: Mapping[str, np.ndarray]) -> np.ndarray:
         families = rolling_families(rounded, WINDOW_LENGTHS)
     blocks = [bar[name][np.newaxis] for name in BAR_SHAPES]
     blocks += [families[name] for name in ROLLING]
-    return np.concatenate(blocks, axis=0, dtype=np.float32, casting="same_kind").T
+    return np.concatenate(blocks, axis=0, dtype=np.float32, casting="same_kind")
 
 
 FEATURE_SET = FeatureSet(
