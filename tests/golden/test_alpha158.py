@@ -14,6 +14,7 @@ from tests.support.bar_grids import features_of
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import PlainMarket
 from tradegraph_dagster.domain.datasets.labels import bars_to_labels
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 
 FOLDER = Path(__file__).parent
@@ -78,11 +79,24 @@ def test_oracle_itself_equals_qlib() -> None:
     np.testing.assert_allclose(oracle[list(ROWS)], expected, rtol=1e-6, atol=1e-7)
 
 
+# Horizon 1 is qlib's label; the others are quotients of two closes of the fixture.
 @pytest.mark.parametrize(
-    ("row", "label"),
-    [(0, 0.05738473), (20, -0.05194801), (21, None), (22, None), (23, None), (77, -0.01332289)],
+    ("horizon", "row", "label"),
+    [
+        (1, 0, 0.05738473),
+        (1, 20, -0.05194801),
+        *((1, row, None) for row in (21, 22, 23)),
+        (1, 77, -0.01332289),
+        *((1, row, None) for row in (78, 79)),
+        (5, 20, 9.26 / 9.24 - 1),
+        (5, 17, None),
+        (9, 38, 11.34 / 13.27 - 1),
+        (20, 0, 9.24 / 10.63 - 1),
+        (20, 1, 8.76 / 11.24 - 1),
+        (20, 2, None),
+    ],
 )
-def test_label_equals_qlib(row: int, label: float | None) -> None:
+def test_label_equals_qlib(horizon: int, row: int, label: float | None) -> None:
     market = PlainMarket()
     days = market.calendar.sessions[:80]
     close = golden_fields()["close"]
@@ -90,7 +104,11 @@ def test_label_equals_qlib(row: int, label: float | None) -> None:
         close=pl.Series(close).fill_nan(None), is_suspended=pl.Series(np.isnan(close))
     )
     labels = bars_to_labels(
-        bars, sessions=[days[row]], calendar=market.calendar, horizon=1, market=market
+        bars,
+        sessions=[days[row]],
+        calendar=market.calendar,
+        span=LabelSpan.of_horizon(horizon),
+        market=market,
     )
     expected = None if label is None else pytest.approx(label, rel=1e-6)
     assert labels.get_column("label").to_list() == [expected]

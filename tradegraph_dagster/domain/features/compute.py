@@ -1,9 +1,9 @@
 """Bars -> features: every instrument on the calendar's grid, then only the rows asked for.
 
 1. `_placed_bars` numbers the sessions and blanks what was not traded.
-2. `_grids` finds, for each instrument, the stretch of sessions its rows read.
-3. `_grid_values` lays the bars out on those stretches, NaN where a session has no bar.
-4. The feature set computes each stretch, and the rows of the sessions asked for are kept.
+2. `_rows_of_instruments` gives each listing that has a row asked for the bars its windows read.
+3. `rows_to_columns` lays them out, computes them, and keeps the rows of the sessions asked for.
+4. A set that compares the instruments of a session gets whole sessions.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from tradegraph_dagster.domain.core.errors import SchemaError
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, check_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
-from tradegraph_dagster.domain.features.schema import BAR_FIELDS, BarGrid, FeatureSet
+from tradegraph_dagster.domain.features.blocks import PlacedRows, rows_to_columns
+from tradegraph_dagster.domain.features.schema import BAR_FIELDS, READ_OF_A_BAR, FeatureSet
 
 
 def bars_to_features(
@@ -26,6 +28,7 @@ def bars_to_features(
     sessions: Sequence[date],
     calendar: SessionCalendar,
     history_begins: date | None = None,
+    threads: int = 1,
 ) -> pl.DataFrame:
     """Compute the features of every instrument with a bar on a session.
 
@@ -39,40 +42,62 @@ def bars_to_features(
 
     Args:
         bars: VALIDATED_BARS rows of `feature_set.lookback` sessions before each session asked for,
-            as far as history goes, and of the session itself.
+            as far as history goes, and of the session itself. For a set that compares instruments
+            with a column `industry`, as known on the session; without it no industry is known.
         feature_set: What to compute.
         sessions: Sessions to return; suspended instruments are included.
         calendar: Counts the sessions.
         history_begins: No window reaches before it; the first session of `bars` if not given.
+        threads: Threads to compute with; the numbers are the same for any.
 
     Returns:
         Rows of `feature_set.schema`, float32, NaN where missing.
+
+    Raises:
+        SchemaError: `bars` are not validated bars, or not sorted and unique by (session, symbol).
     """
+    _require_readable(bars)
     if bars.is_empty() or not sessions:
         return feature_set.schema.empty()
     earliest = history_begins or bars.get_column("session").to_list()[0]
     reach = calendar.trailing(min(sessions), feature_set.lookback + 1)[0]
-    placed = _placed_bars(bars, calendar.between(max(reach, earliest), max(sessions)))
-    targets = (
-        placed.filter(pl.col("session").is_in(list(sessions)))
-        .sort(SESSION_SYMBOL)
-        .with_row_index("row")
+    window = calendar.between(max(reach, earliest), max(sessions))
+    placed = _placed_bars(bars, window)
+    targets = placed.filter(pl.col("session").is_in(list(sessions))).with_row_index("target")
+    computed_set = feature_set.base or feature_set
+    columns = rows_to_columns(
+        _rows_of_instruments(placed, targets, window), computed_set, threads=threads
     )
-    grids = _grids(targets)
-    values = _grid_values(placed, grids)
-    names = list(feature_set.definitions)
-    columns = np.empty((len(names), targets.height), dtype=np.float32)
-    for offset, length, rows, places in _target_places(targets, grids):
-        grid = BarGrid(
-            np.arange(length).astype("datetime64[D]"),
-            np.zeros(1, dtype=np.int64),
-            {name: array[offset : offset + length, np.newaxis] for name, array in values.items()},
+    features = targets.select(SESSION_SYMBOL).with_columns(
+        pl.Series(name, column)
+        for name, column in zip(computed_set.definitions, columns, strict=True)
+    )
+    if feature_set.across:
+        features = feature_set.across(_with_industries(features, bars))
+    return check_frame(features, feature_set.schema)
+
+
+def _require_readable(bars: pl.DataFrame) -> None:
+    absent = [name for name in READ_OF_A_BAR if name not in bars.columns]
+    if absent:
+        raise SchemaError(
+            f"expected validated bars, found no column {', '.join(absent)}; features are computed "
+            "of adjusted bars that passed the gates"
         )
-        columns[:, rows] = feature_set.compute(grid)[:, places - offset, 0]
-    frame = targets.select(SESSION_SYMBOL).with_columns(
-        pl.Series(name, column) for name, column in zip(names, columns, strict=True)
+    keys = bars.select(SESSION_SYMBOL)
+    previous = keys.shift(1)
+    in_order = (keys["session"] > previous["session"]) | (
+        (keys["session"] == previous["session"]) & (keys["symbol"] > previous["symbol"])
     )
-    return check_frame(frame, feature_set.schema)
+    wrong = (~in_order.fill_null(True)).arg_true()
+    if len(wrong):
+        session, symbol = keys.row(wrong[0])
+        raise SchemaError(
+            f"expected bars sorted and unique by session and symbol, found row {wrong[0]} out of "
+            "order or repeated; sort them and drop repeats",
+            session=session,
+            symbol=symbol,
+        )
 
 
 def _placed_bars(bars: pl.DataFrame, window: Sequence[date]) -> pl.DataFrame:
@@ -82,61 +107,54 @@ def _placed_bars(bars: pl.DataFrame, window: Sequence[date]) -> pl.DataFrame:
     )
     is_traded = ~pl.col("is_suspended") & (pl.col("volume") > 0).fill_null(False)
     listed_at = pl.col("at") - pl.max_horizontal(pl.col("sessions_listed").cast(pl.Int64), 1) + 1
-    return bars.join(places, on="session").select(
+    return bars.join(places, on="session", maintain_order="left").select(
         *SESSION_SYMBOL,
         "at",
         pl.max_horizontal(listed_at, 0).alias("begins_at"),
-        *(pl.when(is_traded).then(pl.col(name)).alias(name) for name in BAR_FIELDS),
+        *(
+            pl.when(is_traded).then(pl.col(name).cast(pl.Float64)).fill_null(np.nan).alias(name)
+            for name in BAR_FIELDS
+        ),
     )
 
 
-def _grids(targets: pl.DataFrame) -> pl.DataFrame:
-    """One stretch of sessions for each listing: begins_at, ends_at, length, and its offset.
+def _rows_of_instruments(
+    placed: pl.DataFrame, targets: pl.DataFrame, window: Sequence[date]
+) -> PlacedRows:
+    """The bars each instrument reads; a symbol that was listed twice is two instruments.
 
-    A symbol that was listed twice has two, and neither reads the other's bars.
+    A row is read by every listing of its symbol that reaches it, and is a target of its own only.
     """
-    return (
+    instruments = (
         targets.group_by("symbol", "begins_at")
         .agg(pl.col("at").max().alias("ends_at"))
         .sort("symbol", "begins_at")
-        .with_columns((pl.col("ends_at") - pl.col("begins_at") + 1).alias("length"))
-        .with_columns((pl.col("length").cum_sum() - pl.col("length")).alias("offset"))
+        .with_row_index("instrument")
     )
-
-
-def _grid_values(placed: pl.DataFrame, grids: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Each field of all grids, one behind the other, NaN where a session has no bar."""
-    laid = (
-        placed.drop("begins_at")
-        .join(grids, on="symbol")
-        .filter(pl.col("at").is_between(pl.col("begins_at"), pl.col("ends_at")))
-    )
-    position = laid.select(pl.col("offset") + pl.col("at") - pl.col("begins_at")).to_series()
-    total = int(grids.get_column("length").sum())
-    values = {}
-    for name in BAR_FIELDS:
-        array = np.full(total, np.nan)
-        array[position.to_numpy()] = laid.get_column(name).cast(pl.Float64).to_numpy()
-        values[name] = array
-    return values
-
-
-def _target_places(
-    targets: pl.DataFrame, grids: pl.DataFrame
-) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-    """For each grid: its offset, its length, the result rows it fills, and their places."""
-    placed = (
-        targets.select("row", "at", "symbol", "begins_at")
-        .join(grids, on=["symbol", "begins_at"])
-        .select("row", (pl.col("offset") + pl.col("at") - pl.col("begins_at")).alias("place"))
-        .sort("place")
-    )
-    rows, places = placed.get_column("row").to_numpy(), placed.get_column("place").to_numpy()
-    offsets, lengths = grids.get_column("offset").to_list(), grids.get_column("length").to_list()
-    starts = np.searchsorted(places, [*offsets, sum(lengths)])
-    return [
-        (offset, length, rows[start:stop], places[start:stop])
-        for offset, length, start, stop in zip(
-            offsets, lengths, starts[:-1], starts[1:], strict=True
+    rows = (
+        placed.rename({"begins_at": "own_begins_at"})
+        .join(instruments, on="symbol")
+        .filter(pl.col("at").is_between("begins_at", "ends_at"))
+        .join(
+            targets.select("symbol", "at", pl.col("begins_at"), "target"),
+            left_on=["symbol", "at", "begins_at"],
+            right_on=["symbol", "at", "begins_at"],
+            how="left",
         )
-    ]
+        .sort("instrument", "at")
+    )
+    return PlacedRows(
+        sessions=np.array(window, dtype="datetime64[D]"),
+        at=rows.get_column("at").to_numpy(),
+        instrument=rows.get_column("instrument").cast(pl.Int64).to_numpy(),
+        begins_at=instruments.get_column("begins_at").to_numpy(),
+        fields={name: rows.get_column(name).to_numpy() for name in BAR_FIELDS},
+        target=rows.get_column("target").cast(pl.Int64).fill_null(-1).to_numpy(),
+    )
+
+
+def _with_industries(features: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    if "industry" not in bars.columns:
+        return features.with_columns(pl.lit(None, pl.String).alias("industry"))
+    known = bars.select(*SESSION_SYMBOL, "industry")
+    return features.join(known, on=SESSION_SYMBOL, how="left", maintain_order="left")

@@ -1,13 +1,17 @@
-"""Rolling operators over one series: every window of WINDOWS ending at every row.
+"""Rolling operators: every window of WINDOWS ending at every row, for many instruments in one call.
 
-A kernel walks from each row back through at most 60 rows, newest first, and takes a snapshot when a
-window is full or the series begins. Nothing is carried from one row to the next, so a value depends
-on its own window only, bit for bit, wherever the series starts.
+Nothing is carried from row to row. The statistics of a window are merged from those of two shorter
+windows, one behind the other: 1 + 1 = 2, 2 + 2 = 4, 4 + 1 = 5, then 10, 20, 30 and 60. A value
+therefore depends on the rows of its own window only, and comes from the same additions wherever the
+data begins: the last row of a 61-row tail has the bits it has in the whole history. Each merge is
+one loop over all rows, which the compiler turns into vector instructions.
 
-Series are float64, NaN where missing, and missing values are skipped; a window without a value
-gives NaN. Results have shape (windows, rows), or (quantities, windows, rows). Sums of squares are
-taken about the newest value of the window: exactly 0 for a constant window, and with an error of at
-most a few thousand roundings, because no value of a window is further than sqrt(n) deviations away.
+Squares and products are kept about each part's own mean (Chan, Golub and LeVeque, 1983), so the
+deviation of a constant window is exactly 0 and a price of 1,000 does not drown a move of 0.001.
+
+Series are flat float64 arrays of a grid of shape (sessions, instruments), NaN where missing: the
+row before is `stride` places before, `stride` being the number of instruments. Missing values are
+skipped, and a window without a value gives NaN. Results have shape (quantities, windows, rows).
 """
 
 from __future__ import annotations
@@ -17,193 +21,333 @@ import numpy as np
 from tradegraph_dagster.domain.features.compiled import compiled
 
 WINDOWS = (5, 10, 20, 30, 60)
-# Lag at which a window goes on where the shorter one ended.
-_RESUME = (0, 5, 10, 20, 30)
-_FLAT_STD = 2e-5
+# Of each part after the first: the newer part, the older one, and the rows between their ends.
+# Parts 0 to 7 span 1, 2, 4, 5, 10, 20, 30 and 60 rows.
+_MERGES = ((0, 0, 1), (1, 1, 2), (2, 0, 4), (3, 3, 5), (4, 4, 10), (5, 4, 20), (6, 6, 30))
+_PARTS = len(_MERGES) + 1
+# The part that is the first window.
+_FIRST = 3
+# Where a deviation is at most this, correlation and R squared are missing, as the reference has it.
+FLAT_STD = 2e-5
 _QUANTILES = (0.8, 0.2)
 
 
-@compiled("f8[:,:,::1](f8[::1])")
-def mean_and_std(x: np.ndarray) -> np.ndarray:
+@compiled("void(f8[::1],f8[::1],f8[::1],i8)")
+def _merge_sums(newer: np.ndarray, older: np.ndarray, merged: np.ndarray, lag: int) -> None:
+    start = min(lag, len(newer))
+    merged[:start] = newer[:start]
+    a, b, out = newer[start:], older[: len(older) - start], merged[start:]
+    for i in range(len(a)):
+        out[i] = a[i] + b[i]
+
+
+@compiled("void(f8[:,::1],f8[:,::1],f8[::1],UniTuple(i8,3),i8)")
+def _merge_products(
+    newer: np.ndarray, older: np.ndarray, merged: np.ndarray, of: tuple[int, int, int], lag: int
+) -> None:
+    """Merge a sum of products about the means.
+
+    Quantity 0 counts; `of` are the quantities that are the sum of x, that of y, and the products.
+    """
+    x, y, product = of
+    start = min(lag, len(merged))
+    rest = len(merged) - start
+    merged[:start] = newer[product, :start]
+    na, xa, ya, a = newer[0, start:], newer[x, start:], newer[y, start:], newer[product, start:]
+    nb, xb, yb, b = older[0, :rest], older[x, :rest], older[y, :rest], older[product, :rest]
+    out = merged[start:]
+    for i in range(rest):
+        weight = na[i] * nb[i] * (na[i] + nb[i])
+        apart_x = xa[i] * nb[i] - xb[i] * na[i]
+        apart_y = ya[i] * nb[i] - yb[i] * na[i]
+        out[i] = a[i] + b[i] + (apart_x * apart_y / weight if weight > 0.0 else 0.0)
+
+
+@compiled("void(f8[::1],f8[:,::1])")
+def _count_and_sum(x: np.ndarray, part: np.ndarray) -> None:
+    count, total = part[0], part[1]
+    for i in range(len(x)):
+        count[i] = 1.0 if x[i] == x[i] else 0.0
+    for i in range(len(x)):
+        total[i] = x[i] if x[i] == x[i] else 0.0
+
+
+@compiled("void(f8[::1],f8[::1],f8[::1])")
+def _deviation(count: np.ndarray, squares: np.ndarray, out: np.ndarray) -> None:
+    for i in range(len(out)):
+        out[i] = np.sqrt(squares[i] / (count[i] - 1.0)) if count[i] > 1.0 else np.nan
+
+
+@compiled("f8[:,:,::1](f8[::1],i8)")
+def mean_and_std(x: np.ndarray, stride: int) -> np.ndarray:
     """Mean, and sample standard deviation (ddof 1, NaN below two values)."""
-    rows = len(x)
-    result = np.full((2, len(WINDOWS), rows), np.nan)
-    for t in range(rows):
-        n = 0
-        pivot = total = squares = 0.0
-        for w in range(len(WINDOWS)):
-            for lag in range(_RESUME[w], min(WINDOWS[w], t + 1)):
-                value = x[t - lag]
-                if value == value:
-                    if n == 0:
-                        pivot = value
-                    n += 1
-                    total += value - pivot
-                    squares += (value - pivot) * (value - pivot)
-            if n > 0:
-                result[0, w, t] = pivot + total / n
-            if n > 1:
-                result[1, w, t] = np.sqrt(max(squares - total * total / n, 0.0) / (n - 1))
+    parts = np.zeros((_PARTS, 3, len(x)))
+    _count_and_sum(x, parts[0])
+    for k in range(len(_MERGES)):
+        new, old, rows = _MERGES[k]
+        lag = rows * stride
+        _merge_sums(parts[new, 0], parts[old, 0], parts[k + 1, 0], lag)
+        _merge_sums(parts[new, 1], parts[old, 1], parts[k + 1, 1], lag)
+        _merge_products(parts[new], parts[old], parts[k + 1, 2], (1, 1, 2), lag)
+    result = np.empty((2, len(WINDOWS), len(x)))
+    for w in range(len(WINDOWS)):
+        part = parts[_FIRST + w]
+        result[0, w] = part[1] / part[0]
+        _deviation(part[0], part[2], result[1, w])
     return result
 
 
-@compiled("f8[:,:,::1](f8[::1])")
-def trend(x: np.ndarray) -> np.ndarray:
-    """Least-squares line over time: slope a row, R squared, and the residual of the newest row.
+@compiled("void(f8[::1],f8[:,::1],f8[:,:])")
+def _fit(x: np.ndarray, part: np.ndarray, fitted: np.ndarray) -> None:
+    count, lags, squared_lags, squares, products = part[0], part[2], part[3], part[4], part[5]
+    mean, std, slope, rsquare, residual = fitted
+    for i in range(len(x)):
+        spread = squared_lags[i] - lags[i] * lags[i] / count[i]
+        slope[i] = -products[i] / spread if count[i] > 1.0 else np.nan
+    for i in range(len(x)):
+        # Time runs against the lag: the newest row lies at minus the mean lag from the middle.
+        residual[i] = (x[i] - mean[i]) - slope[i] * (lags[i] / count[i])
+    for i in range(len(x)):
+        spread = squared_lags[i] - lags[i] * lags[i] / count[i]
+        share = min(products[i] * products[i] / (spread * squares[i]), 1.0)
+        rsquare[i] = share if std[i] > FLAT_STD else np.nan
+
+
+@compiled("f8[:,:,::1](f8[::1],i8)")
+def line(x: np.ndarray, stride: int) -> np.ndarray:
+    """Mean, std, and the least-squares line over time: slope a row, R squared, last residual.
 
     A missing value leaves its place in time empty. The slope is defined where the newest value is
-    missing, the residual is not. R squared is NaN where the deviation is at most 2e-5.
+    missing, the residual is not. R squared is NaN where the deviation is at most FLAT_STD.
     """
-    rows = len(x)
-    result = np.full((3, len(WINDOWS), rows), np.nan)
-    for t in range(rows):
-        n = 0
-        pivot = total = squares = places = places_squared = product = 0.0
-        for w in range(len(WINDOWS)):
-            for lag in range(_RESUME[w], min(WINDOWS[w], t + 1)):
-                value = x[t - lag]
-                if value == value:
-                    if n == 0:
-                        pivot = value
-                    n += 1
-                    total += value - pivot
-                    squares += (value - pivot) * (value - pivot)
-                    places -= lag
-                    places_squared += lag * lag
-                    product -= lag * (value - pivot)
-            if n > 1:
-                spread = places_squared - places * places / n
-                cross = product - places * total / n
-                variation = squares - total * total / n
-                slope = cross / spread
-                result[0, w, t] = slope
-                if np.sqrt(max(variation, 0.0) / (n - 1)) > _FLAT_STD:
-                    result[1, w, t] = min(cross * cross / (spread * variation), 1.0)
-                result[2, w, t] = (x[t] - pivot) - (total / n - slope * (places / n))
+    size = len(x)
+    # Counts, sums of x, of lags and of squared lags, squares of x, and x times lags.
+    parts = np.zeros((_PARTS, 6, size))
+    _count_and_sum(x, parts[0])
+    aged = np.empty((6, size))
+    for k in range(len(_MERGES)):
+        new, old, rows = _MERGES[k]
+        lag = rows * stride
+        aged[0], aged[1], aged[5] = parts[old, 0], parts[old, 1], parts[old, 5]
+        # The rows of the older part lie so many rows further back.
+        aged[2] = parts[old, 2] + rows * parts[old, 0]
+        aged[3] = parts[old, 3] + 2 * rows * parts[old, 2] + rows * rows * parts[old, 0]
+        for q in range(4):
+            _merge_sums(parts[new, q], aged[q], parts[k + 1, q], lag)
+        _merge_products(parts[new], parts[old], parts[k + 1, 4], (1, 1, 4), lag)
+        _merge_products(parts[new], aged, parts[k + 1, 5], (1, 2, 5), lag)
+    result = np.empty((5, len(WINDOWS), size))
+    for w in range(len(WINDOWS)):
+        part = parts[_FIRST + w]
+        result[0, w] = part[1] / part[0]
+        _deviation(part[0], part[4], result[1, w])
+        _fit(x, part, result[:, w])
     return result
 
 
-@compiled("f8[:,:,::1](f8[::1])")
-def highest(x: np.ndarray) -> np.ndarray:
-    """Largest value, and its place: 1 for the oldest row of the window; ties go to the oldest.
-
-    If a value is missing, the place is that of the first missing one, as the reference has it.
-    """
-    rows = len(x)
-    result = np.full((2, len(WINDOWS), rows), np.nan)
-    for t in range(rows):
-        top = -np.inf
-        top_lag = gap_lag = -1
-        for w in range(len(WINDOWS)):
-            for lag in range(_RESUME[w], min(WINDOWS[w], t + 1)):
-                value = x[t - lag]
-                if value != value:
-                    gap_lag = lag
-                elif value >= top:
-                    top = value
-                    top_lag = lag
-            if top_lag >= 0:
-                result[0, w, t] = top
-                found = top_lag if gap_lag < 0 else gap_lag
-                result[1, w, t] = min(WINDOWS[w], t + 1) - found
-    return result
+@compiled("void(f8[:,::1],f8[::1],f8[::1],f8[::1])")
+def _correlate(part: np.ndarray, std_x: np.ndarray, std_y: np.ndarray, out: np.ndarray) -> None:
+    count, squares_x, squares_y, products = part[0], part[3], part[4], part[5]
+    for i in range(len(out)):
+        share = products[i] / np.sqrt(squares_x[i] * squares_y[i])
+        out[i] = min(max(share, -1.0), 1.0)
+    for i in range(len(out)):
+        is_spread = min(std_x[i], std_y[i]) > FLAT_STD and squares_x[i] * squares_y[i] > 0.0
+        out[i] = out[i] if is_spread and count[i] > 1.0 else np.nan
 
 
-@compiled("f8[:,:,::1](f8[::1])")
-def order_statistics(x: np.ndarray) -> np.ndarray:
-    """The 0.8 and 0.2 quantiles, linear between neighbours, and the newest value's rank in (0, 1].
-
-    Ties share their average rank; the rank is NaN where the newest value is missing.
-    """
-    rows = len(x)
-    result = np.full((3, len(WINDOWS), rows), np.nan)
-    ordered = np.empty(WINDOWS[-1])
-    for t in range(rows):
-        n = below = equal = 0
-        for w in range(len(WINDOWS)):
-            for lag in range(_RESUME[w], min(WINDOWS[w], t + 1)):
-                value = x[t - lag]
-                if value == value:
-                    place = n
-                    while place > 0 and ordered[place - 1] > value:
-                        ordered[place] = ordered[place - 1]
-                        place -= 1
-                    ordered[place] = value
-                    n += 1
-                    below += value < x[t]
-                    equal += value == x[t]
-            if n > 0:
-                for q in range(len(_QUANTILES)):
-                    position = _QUANTILES[q] * (n - 1)
-                    low = int(position)
-                    step = ordered[min(low + 1, n - 1)] - ordered[low]
-                    result[q, w, t] = ordered[low] + step * (position - low)
-                if x[t] == x[t]:
-                    result[2, w, t] = (below + 0.5 * (equal + 1)) / n
-    return result
-
-
-@compiled("f8[:,::1](f8[::1],f8[::1],f8[:,::1],f8[:,::1])")
-def correlation(x: np.ndarray, y: np.ndarray, std_x: np.ndarray, std_y: np.ndarray) -> np.ndarray:
+@compiled("f8[:,::1](f8[::1],f8[::1],f8[:,::1],f8[:,::1],i8)")
+def correlation(
+    x: np.ndarray, y: np.ndarray, std_x: np.ndarray, std_y: np.ndarray, stride: int
+) -> np.ndarray:
     """Pearson correlation of the rows where both are present.
 
     NaN below two pairs, and where the deviation of either series over all its own values, `std_x`
-    or `std_y` from `mean_and_std`, is at most 2e-5.
+    or `std_y` from `mean_and_std`, is at most FLAT_STD.
     """
-    rows = len(x)
-    result = np.full((len(WINDOWS), rows), np.nan)
-    for t in range(rows):
-        n = 0
-        pivot_x = pivot_y = sum_x = sum_y = sum_xx = sum_yy = sum_xy = 0.0
-        for w in range(len(WINDOWS)):
-            for lag in range(_RESUME[w], min(WINDOWS[w], t + 1)):
-                if x[t - lag] == x[t - lag] and y[t - lag] == y[t - lag]:
-                    if n == 0:
-                        pivot_x = x[t - lag]
-                        pivot_y = y[t - lag]
-                    n += 1
-                    dx = x[t - lag] - pivot_x
-                    dy = y[t - lag] - pivot_y
-                    sum_x += dx
-                    sum_y += dy
-                    sum_xx += dx * dx
-                    sum_yy += dy * dy
-                    sum_xy += dx * dy
-            if n > 1 and min(std_x[w, t], std_y[w, t]) > _FLAT_STD:
-                spread = (sum_xx - sum_x * sum_x / n) * (sum_yy - sum_y * sum_y / n)
-                if spread > 0.0:
-                    share = (sum_xy - sum_x * sum_y / n) / np.sqrt(spread)
-                    result[w, t] = min(max(share, -1.0), 1.0)
+    size = len(x)
+    # Counts, sums of x and of y, squares of x and of y, and x times y.
+    parts = np.zeros((_PARTS, 6, size))
+    for i in range(size):
+        is_pair = x[i] == x[i] and y[i] == y[i]
+        parts[0, 0, i] = 1.0 if is_pair else 0.0
+        parts[0, 1, i] = x[i] if is_pair else 0.0
+        parts[0, 2, i] = y[i] if is_pair else 0.0
+    for k in range(len(_MERGES)):
+        new, old, rows = _MERGES[k]
+        lag = rows * stride
+        for q in range(3):
+            _merge_sums(parts[new, q], parts[old, q], parts[k + 1, q], lag)
+        _merge_products(parts[new], parts[old], parts[k + 1, 3], (1, 1, 3), lag)
+        _merge_products(parts[new], parts[old], parts[k + 1, 4], (2, 2, 4), lag)
+        _merge_products(parts[new], parts[old], parts[k + 1, 5], (1, 2, 5), lag)
+    result = np.empty((len(WINDOWS), size))
+    for w in range(len(WINDOWS)):
+        _correlate(parts[_FIRST + w], std_x[w], std_y[w], result[w])
     return result
 
 
-@compiled("f8[:,:,::1](f8[::1])")
-def rises_and_falls(change: np.ndarray) -> np.ndarray:
-    """Share of rows that rose, share that fell, sum of the rises, sum of the falls (positive).
+@compiled("void(f8[:,::1],f8[:,::1],f8[:,::1],i8,i8)")
+def _merge_highest(
+    newer: np.ndarray, older: np.ndarray, merged: np.ndarray, lag: int, rows: int
+) -> None:
+    start = min(lag, newer.shape[1])
+    rest = newer.shape[1] - start
+    merged[:, :start] = newer[:, :start]
+    top_a, since_a, gap_a = newer[0, start:], newer[1, start:], newer[2, start:]
+    top_b, since_b, gap_b = older[0, :rest], older[1, :rest], older[2, :rest]
+    top, since, gap = merged[0, start:], merged[1, start:], merged[2, start:]
+    for i in range(rest):
+        top[i] = top_b[i] if top_b[i] >= top_a[i] else top_a[i]
+    for i in range(rest):
+        since[i] = since_b[i] + rows if top_b[i] >= top_a[i] else since_a[i]
+    for i in range(rest):
+        gap[i] = gap_b[i] + rows if gap_b[i] >= 0.0 else gap_a[i]
 
-    The shares are of all rows of the window: a missing change is neither a rise nor a fall, and
-    counts. The sums are NaN where no change is present.
+
+@compiled("f8[:,:,::1](f8[::1],b1[::1],i8)")
+def highest(x: np.ndarray, is_listed: np.ndarray, stride: int) -> np.ndarray:
+    """Largest value, the rows since it, and the rows since the oldest missing value, -1 if none.
+
+    Of equal values the oldest counts. Rows before the listing are not missing values.
     """
-    rows = len(change)
-    result = np.full((4, len(WINDOWS), rows), np.nan)
-    for t in range(rows):
-        n = rises = falls = 0
-        up = down = 0.0
-        for w in range(len(WINDOWS)):
-            length = min(WINDOWS[w], t + 1)
-            for lag in range(_RESUME[w], length):
-                value = change[t - lag]
-                if value == value:
-                    n += 1
-                    if value > 0.0:
-                        rises += 1
-                        up += value
-                    else:
-                        falls += value < 0.0
-                        down -= value
-            result[0, w, t] = rises / length
-            result[1, w, t] = falls / length
-            if n > 0:
-                result[2, w, t] = up
-                result[3, w, t] = down
+    size = len(x)
+    parts = np.zeros((_PARTS, 3, size))
+    for i in range(size):
+        parts[0, 0, i] = x[i] if x[i] == x[i] else -np.inf
+        parts[0, 2, i] = 0.0 if x[i] != x[i] and is_listed[i] else -1.0
+    for k in range(len(_MERGES)):
+        new, old, rows = _MERGES[k]
+        _merge_highest(parts[new], parts[old], parts[k + 1], rows * stride, rows)
+    result = np.empty((3, len(WINDOWS), size))
+    for w in range(len(WINDOWS)):
+        part = parts[_FIRST + w]
+        top, rows_since = result[0, w], result[1, w]
+        for i in range(size):
+            top[i] = part[0, i] if part[0, i] > -np.inf else np.nan
+        for i in range(size):
+            rows_since[i] = part[1, i] if part[0, i] > -np.inf else np.nan
+        result[2, w] = part[2]
+    return result
+
+
+@compiled("f8[:,:,::1](f8[::1],i8)")
+def rises_and_falls(change: np.ndarray, stride: int) -> np.ndarray:
+    """Rows with a change, that rose, that fell; sum of the rises, sum of the falls (positive).
+
+    Counts are 0, not NaN, where no change is present; so are the sums.
+    """
+    size = len(change)
+    parts = np.empty((_PARTS, 5, size))
+    present, rose, fell, up, down = parts[0]
+    for i in range(size):
+        present[i] = 1.0 if change[i] == change[i] else 0.0
+    for i in range(size):
+        rose[i] = 1.0 if change[i] > 0.0 else 0.0
+    for i in range(size):
+        fell[i] = 1.0 if change[i] < 0.0 else 0.0
+    for i in range(size):
+        up[i] = change[i] if change[i] > 0.0 else 0.0
+    for i in range(size):
+        down[i] = -change[i] if change[i] < 0.0 else 0.0
+    for k in range(len(_MERGES)):
+        new, old, rows = _MERGES[k]
+        for q in range(5):
+            _merge_sums(parts[new, q], parts[old, q], parts[k + 1, q], rows * stride)
+    result = np.empty((5, len(WINDOWS), size))
+    for w in range(len(WINDOWS)):
+        result[:, w] = parts[_FIRST + w]
+    return result
+
+
+@compiled("void(f4[::1],f4[::1],f4[::1],f4[::1])")
+def _add_comparison(
+    newest: np.ndarray, older: np.ndarray, below: np.ndarray, present: np.ndarray
+) -> None:
+    half, one, zero = np.float32(0.5), np.float32(1.0), np.float32(0.0)
+    for i in range(len(newest)):
+        less_or_equal = half if older[i] <= newest[i] else zero
+        less = half if older[i] < newest[i] else zero
+        below[i] += less_or_equal + less
+    for i in range(len(newest)):
+        present[i] += one if older[i] == older[i] else zero
+
+
+@compiled("f8[:,::1](f4[::1],i8)")
+def ranks(x: np.ndarray, stride: int) -> np.ndarray:
+    """The newest value's rank among the window's values, in (0, 1]; ties share their average rank.
+
+    NaN where the newest value is missing.
+    """
+    size = len(x)
+    result = np.empty((len(WINDOWS), size))
+    # Values below the newest, equal ones as a half; and values present. Exact in float32.
+    below, present = np.zeros(size, np.float32), np.ones(size, np.float32)
+    lag = 1
+    for w in range(len(WINDOWS)):
+        while lag < WINDOWS[w]:
+            start = min(lag * stride, size)
+            newest, older = x[start:], x[: size - start]
+            _add_comparison(newest, older, below[start:], present[start:])
+            lag += 1
+        out = result[w]
+        for i in range(size):
+            out[i] = (below[i] + 1.0) / present[i] if x[i] == x[i] else np.nan
+    return result
+
+
+@compiled("void(f4[::1],f4[::1],f4,f4)")
+def _slide(
+    before: np.ndarray, after: np.ndarray, leaving: np.float32, entering: np.float32
+) -> None:
+    """Take one value out of sorted values and put one in; NaN stands for none.
+
+    Both arrays have a cell more at either end than the window has rows; free cells hold infinity.
+    Every cell is looked at instead of searching: loops without branches are vector instructions.
+    """
+    size = np.int32(len(before) - 2)
+    held = before[1:-1]
+    out = np.int32(0)
+    place = np.int32(0)
+    for k in range(size):
+        out += np.int32(held[k] < leaving)
+        place += np.int32(held[k] < entering)
+    place -= np.int32(leaving < entering)
+    if leaving != leaving:
+        out = size
+    if entering != entering:
+        place = size
+    lower, upper, moved = before[:-2], before[2:], after[1:-1]
+    for k in range(size):
+        own = held[k] if k < out else upper[k]
+        neighbour = lower[k] if k <= out else held[k]
+        moved[k] = own if k < place else (entering if k == place else neighbour)
+
+
+@compiled("f8[:,:,::1](f4[::1],i8)")
+def quantiles(x: np.ndarray, stride: int) -> np.ndarray:
+    """The 0.8 and 0.2 quantiles, linear between neighbours."""
+    size = len(x)
+    result = np.full((len(_QUANTILES), len(WINDOWS), size), np.nan)
+    for w in range(len(WINDOWS)):
+        rows = WINDOWS[w]
+        buffers = np.empty((2, rows + 2), np.float32)
+        for instrument in range(stride):
+            buffers[:] = np.inf
+            n = 0
+            turn = 0
+            for i in range(instrument, size, stride):
+                left = i - rows * stride
+                leaving = x[left] if left >= 0 else np.float32(np.nan)
+                _slide(buffers[turn], buffers[1 - turn], leaving, x[i])
+                turn = 1 - turn
+                n += int(x[i] == x[i]) - int(leaving == leaving)
+                for q in range(len(_QUANTILES)):
+                    position = _QUANTILES[q] * (n - 1)
+                    low = int(position)
+                    high = min(low + 1, n - 1)
+                    if n > 0:
+                        lower, upper = buffers[turn, 1 + low], buffers[turn, 1 + high]
+                        step = np.float64(upper) - np.float64(lower)
+                        result[q, w, i] = np.float64(lower) + step * (position - low)
     return result

@@ -1,34 +1,76 @@
-"""The arithmetic behind Alpha158's families, over the float32 arrays of one instrument.
+"""The arithmetic behind Alpha158's families, over a grid of instruments.
 
-Each function returns family name -> array of shape (windows, rows), or (rows,) for the bar shapes.
-Windows are those of `kernels`; element-wise arithmetic stays in float32.
+Each function fills family name -> float32 array of shape (windows, rows), or (rows,) for the bar
+shapes; rows are the grid's cells, flat. Windows are those of `kernels`; element-wise arithmetic
+stays in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from tradegraph_dagster.domain.features import kernels
+from tradegraph_dagster.domain.features.schema import BarGrid
 
 TINY = np.float32(1e-12)
+SIZES = np.array(kernels.WINDOWS, dtype=np.float64)[:, np.newaxis]
+
+Families = dict[str, np.ndarray]
 
 
-def rolling_families(
-    fields: Mapping[str, np.ndarray], lengths: tuple[int, ...]
-) -> dict[str, np.ndarray]:
-    """Every family of windows, by name."""
-    return (
-        _close_windows(fields, lengths)
-        | _extreme_windows(fields, lengths)
-        | _volume_windows(fields)
-    )
+@dataclass(frozen=True)
+class FlatBars:
+    """The cells of a grid in one row, and what windows need to know of them.
+
+    Attributes:
+        fields: Each of BAR_FIELDS, float32, shape (cells,).
+        stride: Cells from one session to the next: the number of instruments.
+        is_listed: Whether the cell's session is one of the instrument's, shape (cells,).
+        lengths: Rows of each window, shape (windows, cells); shorter after the listing.
+    """
+
+    fields: Mapping[str, np.ndarray]
+    stride: int
+    is_listed: np.ndarray
+    lengths: np.ndarray
+
+    def earlier(self, x: np.ndarray, rows: int) -> np.ndarray:
+        """The value so many rows before, NaN for the first rows."""
+        result = np.full_like(x, np.nan)
+        places = rows * self.stride
+        result[places:] = x[: max(len(x) - places, 0)]
+        return result
+
+    @classmethod
+    def of(cls, grid: BarGrid) -> FlatBars:
+        """Flatten a grid, its fields rounded to float32."""
+        rows, stride = len(grid.sessions), len(grid.begins_at)
+        ages = (np.arange(1, rows + 1)[:, np.newaxis] - grid.begins_at).reshape(-1)
+        rounded = {name: values.astype(np.float32).ravel() for name, values in grid.fields.items()}
+        return cls(rounded, stride, ages > 0, np.minimum(SIZES, np.maximum(ages, 1.0)))
 
 
-def bar_shapes(fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def window_families(bars: FlatBars, *, is_reference: bool) -> Iterator[Families]:
+    """Every family of windows, a few at a time.
+
+    Args:
+        bars: The grid.
+        is_reference: Missing bars weigh as they do in the reference: the place of an extreme is
+            that of the oldest missing bar of the window, and a row whose change is missing counts
+            as one that neither rose nor fell. Otherwise missing bars are passed over.
+    """
+    yield _price_windows(bars)
+    yield _volume_windows(bars)
+    yield _extreme_windows(bars, gap_counts_as_extreme=is_reference)
+    yield _change_windows(bars, gap_is_no_change=is_reference)
+
+
+def bar_shapes(bars: FlatBars) -> Families:
     """Shapes of the bar itself, and its prices over the close."""
-    open_, high, low, close = (fields[name] for name in ("open", "high", "low", "close"))
+    open_, high, low, close = (bars.fields[name] for name in ("open", "high", "low", "close"))
     length = high - low + TINY
     above = high - np.maximum(open_, close)
     below = np.minimum(open_, close) - low
@@ -46,21 +88,18 @@ def bar_shapes(fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         "open0": open_ / close,
         "high0": high / close,
         "low0": low / close,
-        "vwap0": fields["vwap"] / close,
+        "vwap0": bars.fields["vwap"] / close,
     }
 
 
-def _close_windows(
-    fields: Mapping[str, np.ndarray], lengths: tuple[int, ...]
-) -> dict[str, np.ndarray]:
-    close = fields["close"]
-    series = _series(close)
-    mean, std = kernels.mean_and_std(series)
-    slope, rsquare, residual = kernels.trend(series)
-    upper, lower, rank = kernels.order_statistics(series)
-    rose, fell, up, down = kernels.rises_and_falls(_series(close - _earlier(close, 1)))
+def _price_windows(bars: FlatBars) -> Families:
+    """Families of the close alone."""
+    close, stride = bars.fields["close"], bars.stride
+    series = close.astype(np.float64)
+    mean, std, slope, rsquare, residual = kernels.line(series, stride)
+    upper, lower = kernels.quantiles(close, stride)
     return {
-        "roc": np.stack([_earlier(close, n) / close for n in lengths]),
+        "roc": np.stack([bars.earlier(close, n) / close for n in kernels.WINDOWS]),
         "ma": mean / close,
         "std": std / close,
         "beta": slope / close,
@@ -68,69 +107,88 @@ def _close_windows(
         "resi": residual / close,
         "qtlu": upper / close,
         "qtld": lower / close,
-        "rank": rank,
-        "cntp": rose,
-        "cntn": fell,
-        "cntd": rose - fell,
-        **_balance("sum", up, down),
+        "rank": kernels.ranks(close, stride),
+        "corr": _correlation(bars, series, std, np.log(bars.fields["volume"] + 1)),
     }
 
 
-def _extreme_windows(
-    fields: Mapping[str, np.ndarray], lengths: tuple[int, ...]
-) -> dict[str, np.ndarray]:
-    close = fields["close"]
-    top, top_place = kernels.highest(_series(fields["high"]))
-    bottom, bottom_place = kernels.highest(_series(-fields["low"]))
+def _extreme_windows(bars: FlatBars, *, gap_counts_as_extreme: bool) -> Families:
+    """Families of the highest high and the lowest low."""
+    close = bars.fields["close"].astype(np.float64)
+    top, top_place = _highest(bars, bars.fields["high"], gap_counts_as_extreme)
+    bottom, bottom_place = _highest(bars, -bars.fields["low"], gap_counts_as_extreme)
     bottom = -bottom
-    sizes = np.array(lengths, dtype=np.float64)[:, np.newaxis]
     return {
         "max": top / close,
         "min": bottom / close,
         "rsv": (close - bottom) / (top - bottom + 1e-12),
-        "imax": top_place / sizes,
-        "imin": bottom_place / sizes,
-        "imxd": (top_place - bottom_place) / sizes,
+        "imax": top_place / SIZES,
+        "imin": bottom_place / SIZES,
+        "imxd": (top_place - bottom_place) / SIZES,
     }
 
 
-def _volume_windows(fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    close, volume = fields["close"], fields["volume"]
-    growth = close / _earlier(close, 1)
-    mean, std = kernels.mean_and_std(_series(volume))
-    move_mean, move_std = kernels.mean_and_std(_series(np.abs(growth - 1) * volume))
-    _, _, up, down = kernels.rises_and_falls(_series(volume - _earlier(volume, 1)))
+def _change_windows(bars: FlatBars, *, gap_is_no_change: bool) -> Families:
+    """Families of the rises and falls of close and volume."""
+    close, volume = bars.fields["close"], bars.fields["volume"]
+    change = _series(close - bars.earlier(close, 1))
+    present, rises, falls, up, down = kernels.rises_and_falls(change, bars.stride)
+    rows = np.where(bars.is_listed, bars.lengths, np.nan) if gap_is_no_change else present
+    rose, fell = rises / rows, falls / rows
+    volume_change = _series(volume - bars.earlier(volume, 1))
+    volume_present, _, _, more, less = kernels.rises_and_falls(volume_change, bars.stride)
     return {
-        "corr": _correlation(close, np.log(volume + 1)),
-        "cord": _correlation(growth, np.log(volume / _earlier(volume, 1) + 1)),
+        "cntp": rose,
+        "cntn": fell,
+        "cntd": rose - fell,
+        **_balance("sum", present, up, down),
+        **_balance("vsum", volume_present, more, less),
+    }
+
+
+def _volume_windows(bars: FlatBars) -> Families:
+    """Families of the volume, and of its company with the close's growth."""
+    close, volume, stride = bars.fields["close"], bars.fields["volume"], bars.stride
+    growth = close / bars.earlier(close, 1)
+    mean, std = kernels.mean_and_std(_series(volume), stride)
+    move_mean, move_std = kernels.mean_and_std(_series(np.abs(growth - 1) * volume), stride)
+    series = _series(growth)
+    _, growth_std = kernels.mean_and_std(series, stride)
+    surge = np.log(volume / bars.earlier(volume, 1) + 1)
+    return {
+        "cord": _correlation(bars, series, growth_std, surge),
         "vma": mean / (volume + TINY),
         "vstd": std / (volume + TINY),
         "wvma": move_std / (move_mean + 1e-12),
-        **_balance("vsum", up, down),
     }
 
 
-def _balance(family: str, up: np.ndarray, down: np.ndarray) -> dict[str, np.ndarray]:
-    total = up + down + 1e-12
+def _correlation(bars: FlatBars, x: np.ndarray, std: np.ndarray, y: np.ndarray) -> np.ndarray:
+    other = _series(y)
+    _, other_std = kernels.mean_and_std(other, bars.stride)
+    return kernels.correlation(x, other, std, other_std, bars.stride)
+
+
+def _highest(
+    bars: FlatBars, x: np.ndarray, gap_counts_as_extreme: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Largest value of each window, and its place: 1 for the window's oldest row."""
+    top, rows_since, rows_since_gap = kernels.highest(
+        x.astype(np.float64), bars.is_listed, bars.stride
+    )
+    if gap_counts_as_extreme:
+        is_gap_found = (rows_since_gap >= 0) & ~np.isnan(top)
+        rows_since = np.where(is_gap_found, rows_since_gap, rows_since)
+    return top, bars.lengths - rows_since
+
+
+def _balance(family: str, present: np.ndarray, up: np.ndarray, down: np.ndarray) -> Families:
+    total = np.where(present > 0, up + down + 1e-12, np.nan)
     return {
         f"{family}p": up / total,
         f"{family}n": down / total,
         f"{family}d": (up - down) / total,
     }
-
-
-def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    first, second = _series(x), _series(y)
-    _, std_x = kernels.mean_and_std(first)
-    _, std_y = kernels.mean_and_std(second)
-    return kernels.correlation(first, second, std_x, std_y)
-
-
-def _earlier(x: np.ndarray, rows: int) -> np.ndarray:
-    """The value so many rows before, NaN for the first rows."""
-    result = np.full_like(x, np.nan)
-    result[rows:] = x[: max(len(x) - rows, 0)]
-    return result
 
 
 def _series(x: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 import pytest
@@ -11,17 +11,14 @@ from tests.support.alpha158_oracle import random_fields
 from tradegraph_dagster.domain.features import kernels
 
 NAN = np.nan
-ONE_SERIES = (
-    kernels.mean_and_std,
-    kernels.trend,
-    kernels.highest,
-    kernels.order_statistics,
-    kernels.rises_and_falls,
-)
 
 
 def series(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float64)
+
+
+def singles(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
 
 
 def newest(result: np.ndarray) -> list[float]:
@@ -34,82 +31,104 @@ def approx(*values: float) -> object:
 
 
 def test_mean_and_std_skip_what_is_missing() -> None:
-    assert newest(kernels.mean_and_std(series(100, 1, NAN, 3, 5, NAN))) == approx(3, 2)
+    assert newest(kernels.mean_and_std(series(100, 1, NAN, 3, 5, NAN), 1)) == approx(3, 2)
 
 
 def test_std_needs_two_values_and_is_exactly_zero_when_they_are_equal() -> None:
-    assert newest(kernels.mean_and_std(series(7))) == approx(7, NAN)
-    assert newest(kernels.mean_and_std(series(1e8, *[0.1] * 5)))[1] == 0.0
+    assert newest(kernels.mean_and_std(series(7), 1)) == approx(7, NAN)
+    assert newest(kernels.mean_and_std(series(1e8, *[0.1] * 5), 1))[1] == 0.0
 
 
 def test_std_of_large_numbers_keeps_its_digits() -> None:
-    assert newest(kernels.mean_and_std(series(1e9, 1e9 + 1, 1e9 + 2))) == approx(1e9 + 1, 1)
+    assert newest(kernels.mean_and_std(series(1e9, 1e9 + 1, 1e9 + 2), 1)) == approx(1e9 + 1, 1)
 
 
-def test_trend_of_a_straight_line() -> None:
-    assert newest(kernels.trend(series(9, 2, 4, 6, 8, 10))) == approx(2, 1, 0)
+def test_line_through_a_straight_line() -> None:
+    found = newest(kernels.line(series(9, 2, 4, 6, 8, 10), 1))
+    assert found == approx(6, math.sqrt(10), 2, 1, 0)
 
 
-def test_trend_keeps_the_place_of_a_missing_row() -> None:
-    assert newest(kernels.trend(series(2, NAN, NAN, 8, 10)))[:2] == approx(2, 1)
+def test_line_keeps_the_place_of_a_missing_row() -> None:
+    assert newest(kernels.line(series(2, NAN, NAN, 8, 10), 1))[2:4] == approx(2, 1)
 
 
 def test_slope_is_known_where_the_newest_value_is_not() -> None:
-    assert newest(kernels.trend(series(1, 2, 3, 4, NAN))) == approx(1, 1, NAN)
+    assert newest(kernels.line(series(1, 2, 3, 4, NAN), 1))[2:] == approx(1, 1, NAN)
 
 
 def test_flat_window_has_no_r_squared() -> None:
-    assert newest(kernels.trend(series(3, 3, 3, 3))) == approx(0, NAN, 0)
-    assert np.isnan(newest(kernels.trend(series(3, 3.00001, 3, 3)))[1])
+    assert newest(kernels.line(series(3, 3, 3, 3), 1)) == approx(3, 0, 0, NAN, 0)
+    assert np.isnan(newest(kernels.line(series(3, 3.00001, 3, 3), 1))[3])
 
 
 @pytest.mark.parametrize(
-    ("values", "top", "place"),
+    ("values", "top", "rows_since", "rows_since_gap"),
     [
-        ((9, 1, 5, 2, 5, 3), 5, 2),
-        ((1, 2, 3), 3, 3),
-        ((1, NAN, 3, 9, NAN), 9, 2),
-        ((NAN, NAN), NAN, NAN),
+        ((9, 1, 5, 2, 5, 3), 5, 3, -1),
+        ((1, 2, 3), 3, 0, -1),
+        ((1, NAN, 3, 9, NAN), 9, 1, 3),
+        ((NAN, NAN), NAN, NAN, 1),
+        ((NAN, 7, 1, 2, 3, 4), 7, 4, -1),
     ],
 )
-def test_place_is_counted_from_the_oldest_row(
-    values: tuple[float, ...], top: float, place: float
+def test_oldest_of_equal_extremes_and_of_gaps_counts(
+    values: tuple[float, ...], top: float, rows_since: float, rows_since_gap: float
 ) -> None:
-    assert newest(kernels.highest(series(*values))) == approx(top, place)
+    is_listed = np.ones(len(values), dtype=np.bool_)
+    found = newest(kernels.highest(series(*values), is_listed, 1))
+    assert found == approx(top, rows_since, rows_since_gap)
 
 
-def test_quantiles_lie_between_neighbours_and_rank_shares_ties() -> None:
-    assert newest(kernels.order_statistics(series(4, 1, 3, 2, 2))) == approx(3.2, 1.8, 0.5)
-    assert newest(kernels.order_statistics(series(1, 2, NAN))) == approx(1.8, 1.2, NAN)
+def test_rows_before_the_listing_are_no_gaps() -> None:
+    is_listed = np.array([False, False, True, True])
+    assert newest(kernels.highest(series(NAN, NAN, 2, 1), is_listed, 1)) == approx(2, 1, -1)
+
+
+def test_quantiles_lie_between_neighbours_and_ranks_share_ties() -> None:
+    values, with_gap = singles(4, 1, 3, 2, 2), singles(1, 2, NAN)
+    assert newest(kernels.quantiles(values, 1)) == approx(3.2, 1.8)
+    assert newest(kernels.quantiles(with_gap, 1)) == approx(1.8, 1.2)
+    assert kernels.ranks(values, 1)[0].tolist() == pytest.approx([1, 0.5, 2 / 3, 0.5, 0.5])
+    assert kernels.ranks(with_gap, 1)[0].tolist() == approx(1, 1, NAN)
 
 
 def test_correlation_reads_complete_pairs() -> None:
     x, y = series(1, 2, NAN, 4, 5), series(5, 4, 9, 2, NAN)
-    std_x, std_y = kernels.mean_and_std(x)[1], kernels.mean_and_std(y)[1]
-    assert kernels.correlation(x, y, std_x, std_y)[0, -1] == pytest.approx(-1)
+    std_x, std_y = kernels.mean_and_std(x, 1)[1], kernels.mean_and_std(y, 1)[1]
+    assert kernels.correlation(x, y, std_x, std_y, 1)[0, -1] == pytest.approx(-1)
 
 
 def test_correlation_with_a_flat_series_is_missing() -> None:
     x, y = series(1, 2, 3), series(4, 4, 4)
-    std_x, std_y = kernels.mean_and_std(x)[1], kernels.mean_and_std(y)[1]
-    assert np.isnan(kernels.correlation(x, y, std_x, std_y)).all()
+    std_x, std_y = kernels.mean_and_std(x, 1)[1], kernels.mean_and_std(y, 1)[1]
+    assert np.isnan(kernels.correlation(x, y, std_x, std_y, 1)).all()
 
 
-def test_missing_change_counts_as_a_row() -> None:
-    found = kernels.rises_and_falls(series(NAN, 2, -1, 0, 3))
-    assert newest(found) == approx(0.4, 0.2, 5, 1)
+def test_changes_are_counted_and_summed() -> None:
+    found = kernels.rises_and_falls(series(NAN, 2, -1, 0, 3), 1)
+    assert newest(found) == approx(4, 2, 1, 5, 1)
 
 
-@pytest.mark.parametrize("kernel", ONE_SERIES, ids=lambda kernel: kernel.__name__)
-def test_plain_python_gives_the_same_bits(kernel: Callable[..., np.ndarray]) -> None:
-    close = random_fields(11, rows=90)["close"]
-    plain = kernel.py_func(close)  # type: ignore[attr-defined]
-    assert plain.tobytes() == kernel(close).tobytes()
+@pytest.mark.parametrize("instruments", [2, 3, 7])
+def test_instruments_side_by_side_do_not_touch(instruments: int) -> None:
+    closes = np.stack([random_fields(seed, rows=90)["close"] for seed in range(instruments)], 1)
+    is_listed = np.ones(closes.size, dtype=np.bool_)
 
+    def everything(x: np.ndarray, stride: int, listed: np.ndarray) -> np.ndarray:
+        line = kernels.line(x, stride)
+        single = x.astype(np.float32)
+        blocks = [
+            kernels.mean_and_std(x, stride),
+            line,
+            kernels.highest(x, listed, stride),
+            kernels.rises_and_falls(x - 10, stride),
+            kernels.ranks(single, stride)[np.newaxis],
+            kernels.quantiles(single, stride),
+            kernels.correlation(x, x * x, line[1], line[1], stride)[np.newaxis],
+        ]
+        return np.concatenate(blocks)
 
-def test_plain_python_correlation_gives_the_same_bits() -> None:
-    fields = random_fields(11, rows=90)
-    x, y = fields["close"], fields["volume"]
-    std_x, std_y = kernels.mean_and_std(x)[1], kernels.mean_and_std(y)[1]
-    plain = kernels.correlation.py_func(x, y, std_x, std_y)  # type: ignore[attr-defined]
-    assert plain.tobytes() == kernels.correlation(x, y, std_x, std_y).tobytes()
+    together = everything(closes.reshape(-1).copy(), instruments, is_listed)
+    for column in range(instruments):
+        alone = everything(closes[:, column].copy(), 1, is_listed[: len(closes)])
+        assert together[..., column::instruments].tobytes() == alone.tobytes()

@@ -12,10 +12,15 @@ Source: microsoft/qlib at d5379c5, qlib/contrib/data/loader.py and qlib/data/ops
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import TYPE_CHECKING
 
-from tradegraph_dagster.domain.features.schema import BarGrid, FeatureSet
+from tradegraph_dagster.domain.features.schema import (
+    PRICE_SCALE,
+    VOLUME_SCALE,
+    BarGrid,
+    FeatureSet,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,36 +83,58 @@ DEFINITIONS = BAR_SHAPES | {
     for n in WINDOW_LENGTHS
 }
 
+# A power of two leaves the bits, except where a constant is added to what it scales, and where the
+# logarithm reads the unit itself.
+WITH_EPSILON = {
+    name: 2e-6
+    for name in DEFINITIONS
+    if name.startswith(("rsv", "sum")) or name in ("kmid2", "kup2", "klow2", "ksft2")
+}
+INVARIANT_TO = {
+    PRICE_SCALE: WITH_EPSILON,
+    VOLUME_SCALE: {
+        name: math.inf if name.startswith("corr") else 2e-6
+        for name in DEFINITIONS
+        if name.startswith(("corr", "wvma", "vsum"))
+    },
+}
 
-def compute_alpha158(grid: BarGrid) -> np.ndarray:
-    """Compute all columns, in the order of DEFINITIONS; see `FeatureSet.compute`."""
+
+def compute_alpha158(grid: BarGrid, *, is_reference: bool = True) -> np.ndarray:
+    """Compute all columns, in the order of DEFINITIONS; see `FeatureSet.compute`.
+
+    Args:
+        grid: The bars.
+        is_reference: Missing bars weigh in places of extremes and in shares of rises as they do in
+            the reference. Otherwise they are passed over, as in `alpha158_fixed`.
+    """
     import numpy as np
 
+    from tradegraph_dagster.domain.features import price_volume
+
+    bars = price_volume.FlatBars.of(grid)
     shape = (len(DEFINITIONS), len(grid.sessions), len(grid.begins_at))
-    result = np.full(shape, np.nan, dtype=np.float32)
-    for column, begins_at in enumerate(grid.begins_at):
-        fields = {name: values[begins_at:, column] for name, values in grid.fields.items()}
-        result[:, begins_at:, column] = _instrument_alpha158(fields)
+    result = np.empty(shape, dtype=np.float32)
+    flat = result.reshape(len(DEFINITIONS), -1)
+    with np.errstate(all="ignore"):
+        for name, values in price_volume.bar_shapes(bars).items():
+            flat[_FIRST_COLUMN[name]] = values
+        for families in price_volume.window_families(bars, is_reference=is_reference):
+            for name, values in families.items():
+                begin = _FIRST_COLUMN[name]
+                flat[begin : begin + len(WINDOW_LENGTHS)] = values
     return result
 
 
-def _instrument_alpha158(fields: Mapping[str, np.ndarray]) -> np.ndarray:
-    import numpy as np
-
-    from tradegraph_dagster.domain.features.price_volume import bar_shapes, rolling_families
-
-    rounded = {name: np.asarray(values).astype(np.float32) for name, values in fields.items()}
-    with np.errstate(all="ignore"):
-        bar = bar_shapes(rounded)
-        families = rolling_families(rounded, WINDOW_LENGTHS)
-    blocks = [bar[name][np.newaxis] for name in BAR_SHAPES]
-    blocks += [families[name] for name in ROLLING]
-    return np.concatenate(blocks, axis=0, dtype=np.float32, casting="same_kind")
-
+_FIRST_COLUMN = {
+    name.removesuffix(str(WINDOW_LENGTHS[0])) if name not in BAR_SHAPES else name: place
+    for place, name in enumerate(DEFINITIONS)
+}
 
 FEATURE_SET = FeatureSet(
     name="alpha158",
     definitions=DEFINITIONS,
     lookback=WINDOW_LENGTHS[-1],
     compute=compute_alpha158,
+    invariant_to=INVARIANT_TO,
 )

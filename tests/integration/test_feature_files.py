@@ -1,0 +1,193 @@
+"""A file of bars through `tradegraph features compute`: same bits in any order, and bad files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.alpha158_oracle import FIELDS, alpha158_oracle, golden_fields, random_fields
+from tradegraph_dagster.adapters.parquet import feature_file
+from tradegraph_dagster.adapters.parquet.feature_file import FeatureFile, bar_file_to_features
+from tradegraph_dagster.cli.main import app
+from tradegraph_dagster.domain.core.errors import SchemaError, StoreUnavailable
+from tradegraph_dagster.domain.features.catalogue import load_feature_set
+
+ALPHA158 = load_feature_set("alpha158")
+NAMES = list(ALPHA158.definitions)
+BY_SESSION, BY_SYMBOL = ("session", "symbol"), ("symbol", "session")
+ROWS = 200
+
+
+def make_bars(instruments: int = 6) -> pl.DataFrame:
+    """Instruments with every trouble that `random_fields` has; each listed later than the last."""
+    days = pl.date_range(date(2020, 1, 1), date(2021, 12, 31), eager=True)[:ROWS]
+    parts = [
+        pl.DataFrame(
+            {"session": days[7 * k :], "symbol": f"60000{k}.SH"}
+            | {name: values[7 * k :] for name, values in random_fields(k, rows=ROWS).items()}
+        )
+        for k in range(instruments)
+    ]
+    return pl.concat(parts).with_columns(pl.col("symbol").cast(pl.String)).sort(BY_SESSION)
+
+
+def compute(bars: pl.DataFrame, tmp_path: Path, *, threads: int = 2) -> pl.DataFrame:
+    bars.write_parquet(tmp_path / "in.parquet")
+    done = bar_file_to_features(
+        tmp_path / "in.parquet", tmp_path / "out.parquet", ALPHA158, threads=threads
+    )
+    assert done.rows == bars.height
+    return pl.read_parquet(tmp_path / "out.parquet")
+
+
+def same_bits(left: pl.DataFrame, right: pl.DataFrame) -> bool:
+    return left.select("session", "symbol").equals(right.select("session", "symbol")) and all(
+        left.get_column(name).to_numpy().tobytes() == right.get_column(name).to_numpy().tobytes()
+        for name in NAMES
+    )
+
+
+def test_rows_and_columns_are_those_asked_for(tmp_path: Path) -> None:
+    bars = make_bars()
+    features = compute(bars, tmp_path)
+    assert features.columns == ["session", "symbol", *NAMES]
+    assert features.select("session", "symbol").equals(bars.select("session", "symbol"))
+    assert set(features.select(NAMES).dtypes) == {pl.Float32}
+    metadata = pq.read_schema(tmp_path / "out.parquet").metadata
+    assert metadata[b"feature_set"].decode() == ALPHA158.version
+
+
+@pytest.mark.parametrize("order", [BY_SESSION, BY_SYMBOL], ids=["by session", "by symbol"])
+def test_every_instrument_equals_the_oracle(tmp_path: Path, order: tuple[str, str]) -> None:
+    bars = make_bars()
+    features = compute(bars.sort(order), tmp_path)
+    for symbol in bars.get_column("symbol").unique():
+        alone = bars.filter(pl.col("symbol") == symbol).sort("session")
+        expected = alpha158_oracle({name: alone.get_column(name).to_numpy() for name in FIELDS})
+        found = features.filter(pl.col("symbol") == symbol).sort("session")
+        for name in NAMES:
+            np.testing.assert_allclose(
+                found.get_column(name).to_numpy(),
+                expected[name],
+                rtol=1e-6,
+                atol=1e-7,
+                err_msg=name,
+            )
+
+
+@pytest.mark.parametrize("chunk_rows", [40, 333])
+@pytest.mark.parametrize("order", [BY_SESSION, BY_SYMBOL], ids=["by session", "by symbol"])
+def test_chunks_threads_and_order_change_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str], chunk_rows: int
+) -> None:
+    bars = make_bars()
+    whole = compute(bars, tmp_path, threads=1)
+    monkeypatch.setattr(feature_file, "CHUNK_VALUES", chunk_rows * 2 * len(NAMES))
+    monkeypatch.setattr("tradegraph_dagster.adapters.parquet.bar_file.BATCH_ROWS", 97)
+    parts = compute(bars.sort(order), tmp_path, threads=3)
+    assert same_bits(parts.sort(BY_SESSION), whole)
+
+
+def test_a_session_left_out_is_a_suspended_one(tmp_path: Path) -> None:
+    bars = make_bars(2)
+    gap = (pl.col("symbol") == "600000.SH") & pl.col("session").is_between(
+        date(2020, 4, 1), date(2020, 4, 3)
+    )
+    blank = bars.with_columns(
+        pl.when(gap).then(None).otherwise(pl.col(name)).alias(name) for name in FIELDS
+    )
+    kept = compute(blank, tmp_path).filter(~gap)
+    assert same_bits(compute(bars.filter(~gap), tmp_path), kept)
+    done = bar_file_to_features(
+        tmp_path / "in.parquet", tmp_path / "out.parquet", ALPHA158, threads=1
+    )
+    assert done == FeatureFile(bars.height - 3, 2, ROWS, 3)
+
+
+def test_a_column_without_any_value_makes_only_its_own_features_missing(tmp_path: Path) -> None:
+    bars = make_bars(2)
+    whole = compute(bars, tmp_path)
+    without = compute(bars.with_columns(vwap=pl.lit(None, pl.Float64)), tmp_path)
+    assert without.get_column("vwap0").is_nan().all()
+    assert same_bits(without.with_columns(whole.get_column("vwap0")), whole)
+
+
+def test_one_row_and_no_row(tmp_path: Path) -> None:
+    bars = make_bars(1)
+    assert compute(bars.head(1), tmp_path).height == 1
+    assert compute(bars.head(0), tmp_path).height == 0
+
+
+def replaced(name: str, row: int, value: float) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    def change(bars: pl.DataFrame) -> pl.DataFrame:
+        at = pl.int_range(pl.len()) == row
+        return bars.with_columns(pl.when(at).then(value).otherwise(pl.col(name)).alias(name))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda bars: bars.drop("vwap", "low"), "found no low, vwap"),
+        (lambda bars: bars.cast({"close": pl.Float32}), "close is float, expected double"),
+        (lambda bars: bars.cast({"session": pl.String}), "session is .*string, expected date32"),
+        (lambda bars: bars.cast({"volume": pl.Int64}), "volume is int64"),
+        (lambda bars: bars.reverse(), "expected rows sorted by"),
+        (lambda bars: pl.concat([bars[:9], bars[8:]]), "repeats the row before"),
+        (replaced("high", 300, float("inf")), "positive price or NaN in high, found inf"),
+        (replaced("close", 300, -0.5), "adjust by a factor"),
+        (replaced("volume", 300, -1.0), "volume of 0 or more"),
+        (lambda bars: bars.with_columns(symbol=pl.lit(None, pl.String)), "found a null"),
+        (lambda bars: bars.with_columns(session=pl.lit(None, pl.Date)), "found a null"),
+    ],
+)
+def test_bad_bars_are_refused_and_leave_nothing_behind(
+    tmp_path: Path, change: Callable[[pl.DataFrame], pl.DataFrame], message: str
+) -> None:
+    clean = make_bars().fill_nan(1.0)
+    with pytest.raises(SchemaError, match=message) as refusal:
+        compute(change(clean), tmp_path)
+    assert str(tmp_path / "in.parquet") in str(refusal.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_a_split_in_the_prices_is_refused_unless_they_are_said_to_be_adjusted(
+    tmp_path: Path,
+) -> None:
+    fields = golden_fields()
+    for name in FIELDS[:4]:
+        fields[name][44:] /= 2
+    days = pl.date_range(date(2020, 1, 1), date(2020, 3, 20), eager=True)
+    pl.DataFrame({"session": days, "symbol": ["600000.SH"] * 80} | fields).write_parquet(
+        tmp_path / "in.parquet"
+    )
+    options = ["--bars", str(tmp_path / "in.parquet"), "--out", str(tmp_path / "out.parquet")]
+    refused = CliRunner().invoke(app, ["features", "compute", *options])
+    assert refused.exit_code == 1
+    assert not (tmp_path / "out.parquet").exists()
+    taken = CliRunner().invoke(app, ["features", "compute", "--adjusted", "--json", *options])
+    assert taken.exit_code == 0, taken.output
+    assert '"rows": 80' in taken.output
+    assert pl.read_parquet(tmp_path / "out.parquet").height == 80
+
+
+def test_not_a_parquet_file(tmp_path: Path) -> None:
+    (tmp_path / "in.parquet").write_text("session,symbol\n")
+    with pytest.raises(SchemaError, match="expected a Parquet file of bars"):
+        bar_file_to_features(tmp_path / "in.parquet", tmp_path / "out", ALPHA158, threads=1)
+
+
+def test_out_that_cannot_be_written_leaves_no_temporary_file(tmp_path: Path) -> None:
+    make_bars(1).write_parquet(tmp_path / "in.parquet")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StoreUnavailable, match="nothing was changed"):
+        bar_file_to_features(tmp_path / "in.parquet", tmp_path / "out", ALPHA158, threads=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out"]

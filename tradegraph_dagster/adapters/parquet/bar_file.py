@@ -1,0 +1,197 @@
+"""A file of adjusted bars, read and checked a chunk at a time.
+
+Columns: `session` (date), `symbol` (string), `open high low close volume vwap` (float64). Rows are
+sorted by (session, symbol) or by (symbol, session), and unique. A session without a trade is a row
+of NaN or null; so is one that is left out. The file's sessions, those of all its symbols together,
+are the calendar that windows count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tradegraph_dagster.domain.core.errors import SchemaError
+from tradegraph_dagster.domain.features.schema import BAR_FIELDS
+
+KEYS = ("session", "symbol")
+COLUMNS = (*KEYS, *BAR_FIELDS)
+PRICES = tuple(name for name in BAR_FIELDS if name != "volume")
+BATCH_ROWS = 131_072
+
+
+@dataclass(frozen=True)
+class BarRows:
+    """Rows of the file, in its order.
+
+    Attributes:
+        keys: The rows' session and symbol, as they were read.
+        at: Place of each row's session among the file's sessions.
+        symbol: Number of each row's symbol, in the order in which the file names them.
+        fields: Each of BAR_FIELDS, float64, NaN where missing.
+    """
+
+    keys: pa.Table
+    at: np.ndarray
+    symbol: np.ndarray
+    fields: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def slice(self, start: int, stop: int | None = None) -> BarRows:
+        """Some of the rows, as views."""
+        rows = slice(start, stop)
+        count = len(self.at[rows])
+        fields = {name: values[rows] for name, values in self.fields.items()}
+        return BarRows(self.keys.slice(start, count), self.at[rows], self.symbol[rows], fields)
+
+    @classmethod
+    def join(cls, parts: list[BarRows]) -> BarRows:
+        """Rows of several parts, one behind the other."""
+        return cls(
+            pa.concat_tables([part.keys for part in parts]),
+            np.concatenate([part.at for part in parts]),
+            np.concatenate([part.symbol for part in parts]),
+            {name: np.concatenate([part.fields[name] for part in parts]) for name in BAR_FIELDS},
+        )
+
+
+class BarFile:
+    """A file of bars whose columns have been checked; rows are checked as they are read.
+
+    Attributes:
+        path: The file.
+        rows: Rows it holds.
+        sessions: Every session of the file, datetime64[D], ascending.
+        is_by_symbol: Sorted by (symbol, session); otherwise by (session, symbol).
+        symbols: Symbols read so far, by number.
+
+    Raises:
+        SchemaError: Not a Parquet file, or a column is missing or of another type.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowException) as error:
+            raise SchemaError(f"{path}: expected a Parquet file of bars, found: {error}") from error
+        self._check_columns(self._file.schema_arrow)
+        self.rows: int = self._file.metadata.num_rows
+        self.sessions, self.is_by_symbol = self._read_sessions()
+        self.symbols: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def batches(self) -> Iterator[BarRows]:
+        """Every row, a batch at a time.
+
+        Raises:
+            SchemaError: A row is out of order, repeated, infinite, or has a price that is not
+                positive.
+        """
+        last: tuple[Any, Any] | None = None
+        begin = 0
+        for batch in self._file.iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
+            table = pa.Table.from_batches([batch]).select(list(COLUMNS))
+            self._check_keys(table, begin, last)
+            last = (table["session"][-1].as_py(), table["symbol"][-1].as_py())
+            yield self._rows(table)
+            begin += table.num_rows
+
+    def refuse(self, message: str, at: int, symbol: int) -> SchemaError:
+        """An error about one row, by the number of its session and of its symbol."""
+        return SchemaError(
+            f"{self.path}: {message}", session=self.sessions[at].item(), symbol=self.symbols[symbol]
+        )
+
+    def _check_columns(self, schema: pa.Schema) -> None:
+        absent = [name for name in COLUMNS if name not in schema.names]
+        if absent:
+            raise SchemaError(
+                f"{self.path}: expected columns {', '.join(COLUMNS)}, found no {', '.join(absent)};"
+                f" there are: {', '.join(schema.names)}"
+            )
+        expected = {"session": "date32[day]", "symbol": "string"}
+        wrong = [
+            f"{name} is {schema.field(name).type}, expected {expected.get(name, 'double')}"
+            for name in COLUMNS
+            if str(schema.field(name).type).replace("large_", "") != expected.get(name, "double")
+        ]
+        if wrong:
+            raise SchemaError(f"{self.path}: {'; '.join(wrong)}; cast the columns first")
+
+    def _read_sessions(self) -> tuple[np.ndarray, bool]:
+        """Every session, and whether the file goes back in time: one symbol after another."""
+        found: set[Any] = set()
+        goes_back, newest = False, np.datetime64("0001-01-01")
+        for batch in self._file.iter_batches(8 * BATCH_ROWS, columns=["session"]):
+            if batch.column(0).null_count:
+                raise SchemaError(f"{self.path}: expected a session in every row, found a null")
+            days = batch.column(0).to_numpy(zero_copy_only=False).astype("datetime64[D]")
+            found.update(np.unique(days))
+            goes_back |= bool(days[0] < newest or (days[1:] < days[:-1]).any())
+            newest = days[-1]
+        return np.array(sorted(found), dtype="datetime64[D]"), goes_back
+
+    def _check_keys(self, table: pa.Table, begin: int, last: tuple[Any, Any] | None) -> None:
+        keys = [table[name].combine_chunks() for name in KEYS]
+        if keys[1].null_count:
+            raise SchemaError(f"{self.path}: expected a symbol in every row, found a null")
+        if last is not None:
+            first = [pa.array([value], key.type) for value, key in zip(last, keys, strict=True)]
+            keys = [pa.concat_arrays(pair) for pair in zip(first, keys, strict=True)]
+            begin -= 1
+        major, minor = reversed(keys) if self.is_by_symbol else keys
+        is_after = pc.or_(
+            pc.less(major[:-1], major[1:]),
+            pc.and_(pc.equal(major[:-1], major[1:]), pc.less(minor[:-1], minor[1:])),
+        )
+        wrong = np.flatnonzero(~is_after.to_numpy(zero_copy_only=False))
+        if len(wrong):
+            row = int(wrong[0]) + 1
+            session, symbol = (key[row].as_py() for key in keys)
+            before = tuple(key[row - 1].as_py() for key in keys)
+            is_repeated = before == (session, symbol)
+            raise SchemaError(
+                f"{self.path}: row {begin + row} "
+                + ("repeats the row before" if is_repeated else f"comes after {before}")
+                + "; expected rows sorted by (session, symbol) or by (symbol, session), each once",
+                session=session,
+                symbol=symbol,
+            )
+
+    def _rows(self, table: pa.Table) -> BarRows:
+        encoded = table["symbol"].combine_chunks().dictionary_encode()
+        numbers = np.array([self._number(name) for name in encoded.dictionary.to_pylist()])
+        symbol = numbers[encoded.indices.to_numpy()].astype(np.int64)
+        days = table["session"].to_numpy().astype("datetime64[D]")
+        at = np.searchsorted(self.sessions, days)
+        fields = {}
+        for name in BAR_FIELDS:
+            values = table[name].combine_chunks().to_numpy(zero_copy_only=False)
+            is_bad = np.isinf(values) | (values < 0 if name == "volume" else values <= 0)
+            if is_bad.any():
+                row = int(np.flatnonzero(is_bad)[0])
+                expected = "a volume of 0 or more" if name == "volume" else "a positive price"
+                raise self.refuse(
+                    f"expected {expected} or NaN in {name}, found {values[row]}; prices adjusted "
+                    "by subtraction can be negative: adjust by a factor",
+                    int(at[row]),
+                    int(symbol[row]),
+                )
+            fields[name] = values
+        return BarRows(table.select(list(KEYS)), at, symbol, fields)
+
+    def _number(self, symbol: str) -> int:
+        number = self._numbers.setdefault(symbol, len(self.symbols))
+        if number == len(self.symbols):
+            self.symbols.append(symbol)
+        return number

@@ -1,0 +1,77 @@
+"""`tradegraph features`: compute a set for a file of bars, and what proves the sets right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tradegraph_dagster.cli.output import domain_errors, print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, help="Feature sets.")
+
+
+@app.command("compute")
+def compute_command(
+    bars: Annotated[Path, typer.Option(help="Parquet file of adjusted bars.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    feature_set: Annotated[str, typer.Option("--set", help="Name of the set.")] = "alpha158",
+    adjusted: Annotated[
+        bool, typer.Option("--adjusted", help="Prices are adjusted: do not look for splits.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="All processors if absent.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Features of every row of a file of bars; the columns are those of the set's page."""
+    with domain_errors():
+        done = compute_file(bars, out, feature_set, threads=threads, adjusted=adjusted)
+    if as_json:
+        print_json(done)
+    else:
+        print_table("Features", [done])
+
+
+def compute_file(
+    bars: Path, out: Path, name: str, *, threads: int | None, adjusted: bool
+) -> dict[str, str | int]:
+    """Compute a set for a file with a progress bar; what was made, as one row.
+
+    Raises:
+        ConfigError: No such set.
+        SchemaError: Names what is wrong with `bars`, and where.
+        StoreUnavailable: `out` cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    from tradegraph_dagster.adapters.parquet.feature_file import bar_file_to_features
+    from tradegraph_dagster.cli.output import progress_bar
+    from tradegraph_dagster.domain.features.catalogue import load_feature_set
+    from tradegraph_dagster.resources.desk import processors
+
+    feature_set = load_feature_set(name)
+    with progress_bar() as progress:
+        task = progress.add_task(f"{feature_set.name}", total=None)
+
+        def advance(rows: int) -> None:
+            if progress.tasks[task].total is None:
+                progress.update(task, total=pq.read_metadata(bars).num_rows)
+            progress.advance(task, rows)
+
+        done = bar_file_to_features(
+            bars,
+            out,
+            feature_set,
+            threads=threads or processors(),
+            is_adjusted=adjusted,
+            on_rows=advance,
+        )
+    return {
+        "set": feature_set.version,
+        "features": len(feature_set.definitions),
+        "rows": done.rows,
+        "symbols": done.symbols,
+        "sessions": done.sessions,
+        "left_out": done.left_out,
+        "file": str(out),
+    }
