@@ -7,6 +7,7 @@ chunk is written the next one is computed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from tradegraph_dagster.domain.features.schema import FeatureSet
 # Values of a chunk, 4 bytes each; two chunks are held at once.
 CHUNK_VALUES = 60_000_000
 ROW_GROUP_ROWS = 131_072
+# Sessions of a chunk, in lookbacks, which are computed again for it: of long chunks few symbols fit
+# in a block, and their values then lie far apart in the file.
+LOOKBACKS_A_CHUNK = 2
 # Overnight moves of adjusted prices that only a split explains, and how near one must be.
 SPLIT_RATIOS = np.array([2.0, 3.0, 4.0, 5.0, 10.0])
 SPLIT_TOLERANCE = 0.05
@@ -129,9 +133,12 @@ def _write(
     threads: int,
     on_rows: Callable[[int], None],
 ) -> None:
+    # One is written while the other is filled.
+    buffers = itertools.cycle((_Buffer(), _Buffer()))
+
     def compute_next() -> pa.Table | None:
         chunk = next(chunks, None)
-        return None if chunk is None else _compute(chunk, feature_set, threads)
+        return None if chunk is None else _compute(chunk, feature_set, next(buffers), threads)
 
     schema = _schema(feature_set)
     with (
@@ -157,37 +164,46 @@ def _chunks(
     file: BarFile, feature_set: FeatureSet, tally: _Tally, *, is_adjusted: bool
 ) -> Iterator[_Chunk]:
     """Whole symbols, or whole sessions after those that their windows read."""
-    values = feature_set.base or feature_set
-    limit = CHUNK_VALUES // (len(values.definitions) + len(feature_set.definitions))
-    held: list[BarRows] = []
-    lead, size = 0, 0
+    lookback = feature_set.lookback
+    held: BarRows | None = None
+    lead = 0
+    batches = file.batches()
+    is_open = True
+    while is_open:
+        batch = next(batches, None)
+        is_open = batch is not None
+        if batch is not None:
+            tally.add(batch, len(file.symbols))
+            held = batch if held is None else BarRows.join([held, batch])
+        while held is not None and (end := _end(file, held, lead, feature_set, is_open)):
+            rows = held.slice(0, end)
+            if not is_adjusted:
+                _refuse_splits(file, rows)
+            yield _Chunk(rows, lead, _place(file, rows, lead, tally.first))
+            if end == len(held):
+                held, lead = None, 0
+                continue
+            read_again = end
+            if not file.is_by_symbol:
+                read_again = int(np.searchsorted(held.at, held.at[end] - lookback))
+            held, lead = held.slice(read_again), end - read_again
 
-    def chunk(rows: BarRows) -> _Chunk:
-        if not is_adjusted:
-            _refuse_splits(file, rows)
-        return _Chunk(rows, lead, _place(file, rows, lead, tally.first))
 
-    for batch in file.batches():
-        tally.add(batch, len(file.symbols))
-        held.append(batch)
-        size += len(batch)
-        if size - lead < limit:
-            continue
-        rows = BarRows.join(held)
-        # The last symbol or session may go on in the next batch.
-        group = rows.symbol if file.is_by_symbol else rows.at
-        end = int(np.flatnonzero(group != group[-1])[-1]) + 1 if group[0] != group[-1] else 0
-        if end <= lead:
-            held = [rows]
-            continue
-        yield chunk(rows.slice(0, end))
-        keep = end
-        if not file.is_by_symbol:
-            keep = int(np.searchsorted(rows.at, rows.at[end] - feature_set.lookback))
-        held, lead = [rows.slice(keep)], end - keep
-        size = len(held[0])
-    if size > lead:
-        yield chunk(BarRows.join(held))
+def _end(file: BarFile, rows: BarRows, lead: int, feature_set: FeatureSet, is_open: bool) -> int:
+    """Where the chunk after `lead` rows ends; 0 while more rows have to be read to know."""
+    values = len((feature_set.base or feature_set).definitions) + len(feature_set.definitions)
+    limit = lead + CHUNK_VALUES // values
+    if not file.is_by_symbol:
+        farthest = rows.at[lead] + LOOKBACKS_A_CHUNK * max(feature_set.lookback, 1)
+        limit = min(limit, int(np.searchsorted(rows.at, farthest)))
+    group = rows.symbol if file.is_by_symbol else rows.at
+    # The last symbol or session may go on in rows that were not read yet.
+    ends = np.flatnonzero(np.diff(group[lead:])) + 1 + lead
+    if not is_open:
+        ends = np.append(ends, len(rows))
+    elif not len(ends) or ends[-1] < limit:
+        return 0
+    return int(ends[max(int(np.searchsorted(ends, limit, side="right")) - 1, 0)])
 
 
 def _place(file: BarFile, rows: BarRows, lead: int, first: np.ndarray) -> PlacedRows:
@@ -204,9 +220,22 @@ def _place(file: BarFile, rows: BarRows, lead: int, first: np.ndarray) -> Placed
     )
 
 
-def _compute(chunk: _Chunk, feature_set: FeatureSet, threads: int) -> pa.Table:
+class _Buffer:
+    """Memory that is used again: the first touch of a fresh page costs more than its arithmetic."""
+
+    def __init__(self) -> None:
+        self._values = np.empty(0, dtype=np.float32)
+
+    def columns(self, features: int, rows: int) -> np.ndarray:
+        if len(self._values) < features * rows:
+            self._values = np.empty(features * rows, dtype=np.float32)
+        return self._values[: features * rows].reshape(features, rows)
+
+
+def _compute(chunk: _Chunk, feature_set: FeatureSet, buffer: _Buffer, threads: int) -> pa.Table:
     computed_set = feature_set.base or feature_set
-    columns = rows_to_columns(chunk.placed, computed_set, threads=threads)
+    columns = buffer.columns(len(computed_set.definitions), len(chunk.rows) - chunk.lead)
+    rows_to_columns(chunk.placed, computed_set, columns, threads=threads)
     keys = chunk.rows.keys.slice(chunk.lead)
     names = list(computed_set.definitions)
     table = pa.Table.from_arrays(

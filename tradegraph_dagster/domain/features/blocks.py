@@ -45,15 +45,18 @@ class PlacedRows:
     target: np.ndarray
 
 
-def rows_to_columns(rows: PlacedRows, feature_set: FeatureSet, *, threads: int) -> np.ndarray:
+def rows_to_columns(
+    rows: PlacedRows, feature_set: FeatureSet, columns: np.ndarray, *, threads: int
+) -> None:
     """Compute the features of every row with a target.
 
-    Returns:
-        float32 of shape (features, targets), contiguous by feature.
+    Args:
+        rows: The bars.
+        feature_set: A set without `across`.
+        columns: Is filled: float32 of shape (features, targets), contiguous by feature.
+        threads: Threads to compute with.
     """
     _keep_freed_memory()
-    targets = int((rows.target >= 0).sum())
-    columns = np.empty((len(feature_set.definitions), targets), dtype=np.float32)
 
     def work(block: _Block) -> None:
         grid, chosen, cells = _lay_out(rows, block)
@@ -63,7 +66,6 @@ def rows_to_columns(rows: PlacedRows, feature_set: FeatureSet, *, threads: int) 
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, _blocks(rows)):
             pass
-    return columns
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,9 @@ def bars_to_features(
     placed = _placed_bars(bars, window)
     targets = placed.filter(pl.col("session").is_in(list(sessions))).with_row_index("target")
     computed_set = feature_set.base or feature_set
-    columns = rows_to_columns(
-        _rows_of_instruments(placed, targets, window), computed_set, threads=threads
-    )
+    columns = np.empty((len(computed_set.definitions), targets.height), dtype=np.float32)
+    rows = _rows_of_instruments(placed, targets, window)
+    rows_to_columns(rows, computed_set, columns, threads=threads)
     features = targets.select(SESSION_SYMBOL).with_columns(
         pl.Series(name, column)
         for name, column in zip(computed_set.definitions, columns, strict=True)
