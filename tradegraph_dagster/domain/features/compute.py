@@ -19,6 +19,7 @@ from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, check_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
 from tradegraph_dagster.domain.features.blocks import PlacedRows, rows_to_columns
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS, READ_OF_A_BAR, FeatureSet
+from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 
 
 def bars_to_features(
@@ -84,16 +85,31 @@ def _require_readable(bars: pl.DataFrame) -> None:
             f"expected validated bars, found no column {', '.join(absent)}; features are computed "
             "of adjusted bars that passed the gates"
         )
+    wrong = [
+        f"{name} is {bars.schema[name]}, expected {VALIDATED_BARS.dtypes[name]}"
+        for name in READ_OF_A_BAR
+        if bars.schema[name] != VALIDATED_BARS.dtypes[name]
+    ]
+    if wrong:
+        raise SchemaError(f"expected validated bars, found others: {'; '.join(wrong)}")
+    infinite = bars.filter(pl.any_horizontal(pl.col(BAR_FIELDS).is_infinite()))
+    if not infinite.is_empty():
+        session, symbol = infinite.select(SESSION_SYMBOL).row(0)
+        raise SchemaError(
+            "expected finite prices and volumes, found an infinite one; quarantine the bar",
+            session=session,
+            symbol=symbol,
+        )
     keys = bars.select(SESSION_SYMBOL)
     previous = keys.shift(1)
     in_order = (keys["session"] > previous["session"]) | (
         (keys["session"] == previous["session"]) & (keys["symbol"] > previous["symbol"])
     )
-    wrong = (~in_order.fill_null(True)).arg_true()
-    if len(wrong):
-        session, symbol = keys.row(wrong[0])
+    astray = (~in_order.fill_null(True)).arg_true()
+    if len(astray):
+        session, symbol = keys.row(astray[0])
         raise SchemaError(
-            f"expected bars sorted and unique by session and symbol, found row {wrong[0]} out of "
+            f"expected bars sorted and unique by session and symbol, found row {astray[0]} out of "
             "order or repeated; sort them and drop repeats",
             session=session,
             symbol=symbol,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import numpy as np
@@ -12,7 +12,9 @@ import pytest
 from tests.support.bar_grids import features_of
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import weekday_calendar
+from tradegraph_dagster.domain.core.errors import SchemaError
 from tradegraph_dagster.domain.core.frames import check_frame
+from tradegraph_dagster.domain.features import blocks
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.compute import bars_to_features
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS
@@ -182,3 +184,50 @@ def test_no_sessions_or_no_bars_give_no_rows() -> None:
     assert compute(bars, []).equals(ALPHA158.schema.empty())
     assert compute(bars.clear(), DAYS[:5]).equals(ALPHA158.schema.empty())
     assert compute(bars, [DAYS[8]]).equals(ALPHA158.schema.empty())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda bars: bars.drop("vwap"), "found no column vwap"),
+        (lambda bars: bars.drop("sessions_listed"), "of adjusted bars that passed the gates"),
+        (lambda bars: bars.cast({"close": pl.Float32}), "close is Float32, expected Float64"),
+        (lambda bars: bars.cast({"volume": pl.Int64}), "volume is Int64, expected Float64"),
+        (lambda bars: bars.reverse(), "out of order or repeated"),
+        (lambda bars: pl.concat([bars[:5], bars[4:]]), "found row 5 out of order or repeated"),
+        (lambda bars: bars.with_columns(low=pl.col("low") / 0.0), "found an infinite one"),
+    ],
+)
+def test_bars_that_cannot_be_read_are_refused(
+    change: Callable[[pl.DataFrame], pl.DataFrame], message: str
+) -> None:
+    bars = make_adjusted_bars(DAYS[:20], SYMBOLS)
+    with pytest.raises(SchemaError, match=message):
+        compute(change(bars), DAYS[10:12])
+
+
+def test_a_column_without_any_value_is_missing_only_where_it_is_read() -> None:
+    bars = make_adjusted_bars(DAYS[:70], SYMBOLS)
+    without = compute(bars.with_columns(vwap=pl.lit(None, pl.Float64)), DAYS[65:70])
+    assert without.get_column("vwap0").is_nan().all()
+    assert same_bits(
+        without.with_columns(vwap0=pl.lit(0.0, pl.Float32)),
+        compute(bars, DAYS[65:70]).with_columns(vwap0=pl.lit(0.0, pl.Float32)),
+    )
+
+
+def test_a_symbol_with_one_row_has_its_bar_shapes() -> None:
+    bars = make_adjusted_bars(DAYS[:1], SYMBOLS[:1])
+    found = compute(bars, DAYS[:1])
+    assert found.height == 1
+    assert found.get_column("open0").is_finite().all()
+    assert found.get_column("roc5").is_nan().all()
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_and_blocks_change_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = make_adjusted_bars(DAYS, SYMBOLS)
+    arguments = {"sessions": DAYS, "calendar": CALENDAR}
+    one = bars_to_features(bars, ALPHA158, **arguments)  # type: ignore[arg-type]
+    monkeypatch.setattr(blocks, "BLOCK_CELLS", len(DAYS))
+    assert same_bits(bars_to_features(bars, ALPHA158, threads=threads, **arguments), one)  # type: ignore[arg-type]
