@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+PEER := .venv-qlib
+PEER_STAMP := $(PEER)/.ready
 DBT_INPUTS := $(shell find dbt -name target -prune -o -name logs -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-all bench-data lint types imports fmt check clean
+.PHONY: help setup demo ui test test-all bench-data bench-features bench-qlib lint types imports fmt check clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## make .venv and install everything; nothing to do when nothing changed
 
@@ -33,6 +35,17 @@ test-all: $(STAMP)  ## the tests and the slow ones
 
 bench-data: $(STAMP)  ## raw bars to validated bars: 5,000 names, ten years
 	$(BIN)/python -m benchmarks.data_path
+
+$(PEER_STAMP): benchmarks/requirements-qlib.txt
+	@test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet --requirement benchmarks/requirements-qlib.txt
+	@touch $(PEER_STAMP)
+
+bench-features: $(STAMP) $(PEER_STAMP)  ## bars to 158 features: 5,000 names, ten years, beside qlib
+	$(BIN)/python -m benchmarks.features --peer $(PEER)/bin/python
+
+bench-qlib: $(STAMP) $(PEER_STAMP)  ## our 158 features equal qlib's, cell by cell
+	$(BIN)/python -m benchmarks.qlib_peer --python $(PEER)/bin/python
 
 lint: $(STAMP)  ## style
 	$(BIN)/ruff check .

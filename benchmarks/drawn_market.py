@@ -137,6 +137,7 @@ class DrawnMarket:
             board=pl.lit("main"),
             listed_on="listed_on",
             is_st="is_st",
+            industry=pl.lit(None, pl.String),
         )
 
     def _events(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ import yaml
 
 from tradegraph_dagster import domain
 from tradegraph_dagster.domain.core.frames import INSTANT, Column, FrameSchema
+from tradegraph_dagster.domain.datasets.schema import LABELS
 
 DBT_DIR = Path(__file__).resolve().parent.parent / "dbt"
 SOURCES_PATH = DBT_DIR / "models" / "sources.yml"
@@ -79,20 +80,28 @@ def sources_yaml() -> str:
 
 
 def _source(market: str, schemas: list[FrameSchema]) -> dict[str, Any]:
-    location = "{{ env_var('TRADEGRAPH_LAKE') }}/" + market + "/{name}/*.parquet"
     return {
         "name": market,
         "description": f"The lake of market {market}.",
-        "config": {"meta": {"external_location": location}},
+        "config": {"meta": {"external_location": _location(market, "{name}")}},
         "tables": [_table(market, schema) for schema in schemas],
     }
 
 
+def _location(market: str, table: str) -> str:
+    return "{{ env_var('TRADEGRAPH_LAKE') }}/" + f"{market}/{table}/*.parquet"
+
+
 def _table(market: str, schema: FrameSchema) -> dict[str, Any]:
+    meta: dict[str, Any] = {"dagster": {"asset_key": [market, schema.name]}}
+    if schema is LABELS:
+        # A table a horizon; the marts measure by the one that the market's models learn.
+        horizon = f"{{{{ var('label_horizon_by_market').get('{market}', var('label_horizon')) }}}}"
+        meta["external_location"] = _location(market, f"{schema.name}_{horizon}")
     return {
         "name": schema.name,
         "description": schema.doc,
-        "config": {"meta": {"dagster": {"asset_key": [market, schema.name]}}},
+        "config": {"meta": meta},
         "columns": [_column(name, column) for name, column in schema.columns.items()],
     }
 

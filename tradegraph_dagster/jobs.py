@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.checks.feature_causality import CAUSALITY_CHECK
+from tradegraph_dagster.settings import MarketSettings
 
 BARS = (
     "instruments",
@@ -22,7 +24,6 @@ INTAKE = BARS[: BARS.index("adjusted_bars")]
 ADJUSTED = BARS[BARS.index("adjusted_bars") :]
 GATES = ("bar_findings", "quarantined_bars", "validated_bars")
 FEATURES = ("universe", "features")
-LABELS = ("labels",)
 TRAINING = ("candidate_model", "evaluation", "champion")
 SIGNALS = ("forecasts", "target_weights")
 PRE_OPEN = ("corporate_actions", "risk_decision", "orders")
@@ -36,7 +37,6 @@ SELECTIONS = {
     "adjusted": ADJUSTED,
     "gates": GATES,
     "features": FEATURES,
-    "labels": LABELS,
     "training": TRAINING,
     "signals": SIGNALS,
     "pre_open": PRE_OPEN,
@@ -45,6 +45,8 @@ SELECTIONS = {
     "after_close": AFTER_CLOSE,
 }
 REPORT_JOB = "report"
+CAUSALITY = "causality"
+FEATURE_PAGE = "feature_page"
 
 # Dagster's own tags for a run over a contiguous range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
@@ -62,10 +64,25 @@ def job_name(market: str, selection: str) -> str:
     return f"{market}_{selection}"
 
 
+def market_selections(settings: MarketSettings) -> dict[str, tuple[str, ...]]:
+    """Every selection of a market: SELECTIONS, and one for the labels of each horizon.
+
+    Labels of different horizons become known at different closes, so no run makes several.
+    """
+    tables = [span.table.name for span in settings.label_spans]
+    return SELECTIONS | {table: (table,) for table in tables}
+
+
 def all_jobs(graphs: Sequence[MarketGraph]) -> list[dg.UnresolvedAssetJobDefinition]:
     """Every job of a deployment."""
     return [
-        *(_market_job(graph, selection) for graph in graphs for selection in SELECTIONS),
+        *(
+            _market_job(graph, selection)
+            for graph in graphs
+            for selection in market_selections(graph.settings)
+        ),
+        *(_causality_job(graph) for graph in graphs),
+        *(_page_job(graph) for graph in graphs),
         dg.define_asset_job(
             REPORT_JOB, selection=dg.AssetSelection.assets(dg.AssetKey(["desk", "report"]))
         ),
@@ -73,18 +90,45 @@ def all_jobs(graphs: Sequence[MarketGraph]) -> list[dg.UnresolvedAssetJobDefinit
 
 
 def _market_job(graph: MarketGraph, selection: str) -> dg.UnresolvedAssetJobDefinition:
-    keys = [graph.key(noun) for noun in SELECTIONS[selection]]
+    keys = [graph.key(noun) for noun in market_selections(graph.settings)[selection]]
     if selection == "after_close" and graph.settings.index_codes:
         keys.append(graph.key("index_members"))
     trades = selection in ("pre_open", "settlement", "after_close")
     return dg.define_asset_job(
         job_name(graph.name, selection),
-        selection=dg.AssetSelection.assets(*keys),
+        # Selecting an asset selects its checks; the weekly one has a job of its own.
+        selection=dg.AssetSelection.assets(*keys) - _causality_checks(graph),
         partitions_def=graph.months if selection == "training" else graph.sessions,
-        tags={
-            MARKET_TAG: graph.name,
-            LANE_TAG: f"{graph.name}-{'trading' if trades else selection}",
-            "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
-        },
+        tags=_tags(graph, "trading" if trades else selection),
         executor_def=dg.in_process_executor,
     )
+
+
+def _causality_job(graph: MarketGraph) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        job_name(graph.name, CAUSALITY),
+        selection=_causality_checks(graph),
+        tags=_tags(graph, CAUSALITY),
+        executor_def=dg.in_process_executor,
+    )
+
+
+def _page_job(graph: MarketGraph) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        job_name(graph.name, FEATURE_PAGE),
+        selection=dg.AssetSelection.assets(graph.key(FEATURE_PAGE)),
+        tags=_tags(graph, FEATURE_PAGE),
+        executor_def=dg.in_process_executor,
+    )
+
+
+def _causality_checks(graph: MarketGraph) -> dg.AssetSelection:
+    return dg.AssetSelection.checks(dg.AssetCheckKey(graph.key("features"), CAUSALITY_CHECK))
+
+
+def _tags(graph: MarketGraph, lane: str) -> dict[str, str]:
+    return {
+        MARKET_TAG: graph.name,
+        LANE_TAG: f"{graph.name}-{lane}",
+        "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
+    }

@@ -19,6 +19,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from packaging.version import Version
 
 from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.datasets.schema import LABELS, LabelSpan
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, load_settings, prepare_process
 
 DBT_DIR = PROJECT_ROOT / "dbt"
@@ -30,9 +31,17 @@ MARTS = "marts"
 class MartsTranslator(DagsterDbtTranslator):
     """dbt models as assets: key `[marts, model]`, one group, rebuilt when their tables changed."""
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._horizons = _label_horizons(settings)
+
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Sources keep the key of the asset that writes them."""
         if dbt_resource_props["resource_type"] == "source":
+            market, table = dbt_resource_props["source_name"], dbt_resource_props["name"]
+            if table == LABELS.name and market in self._horizons:
+                span = LabelSpan.of_horizon(self._horizons[market])
+                return dg.AssetKey([market, span.table.name])
             return super().get_asset_key(dbt_resource_props)
         return dg.AssetKey([MARTS, dbt_resource_props["name"]])
 
@@ -72,9 +81,13 @@ def after_settled_updates() -> dg.AutomationCondition:
 
 
 def dbt_variables(settings: Settings) -> dict[str, Any]:
-    """What the marts must know of the settings: the names an IC needs in each market."""
+    """What the marts must know of each market: the names an IC needs, the labels models learn."""
     least = {name: market.training.min_names for name, market in settings.markets.items()}
-    return {"min_names_by_market": least}
+    return {"min_names_by_market": least, "label_horizon_by_market": _label_horizons(settings)}
+
+
+def _label_horizons(settings: Settings) -> dict[str, int]:
+    return {name: market.split_plan.horizon_sessions for name, market in settings.markets.items()}
 
 
 def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Definitions:
@@ -90,7 +103,7 @@ def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Defin
     @dbt_assets(
         manifest=project.manifest_path,
         project=project,
-        dagster_dbt_translator=MartsTranslator(),
+        dagster_dbt_translator=MartsTranslator(settings),
         name="build_marts",
         pool="duckdb",
     )

@@ -30,13 +30,13 @@ from pydantic import (
 )
 
 import tradegraph_dagster.adapters as adapter_catalogue
-import tradegraph_dagster.domain.features.sets as feature_sets
 import tradegraph_dagster.domain.models.kinds as model_kinds
 import tradegraph_dagster.domain.signals.strategies as strategies
 from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.catalogue import entry_names
 from tradegraph_dagster.domain.core.errors import ConfigError
-from tradegraph_dagster.domain.datasets.schema import SplitPlan
+from tradegraph_dagster.domain.datasets.schema import LabelSpan, SplitPlan, horizons_to_spans
+from tradegraph_dagster.domain.features.catalogue import feature_set_names
 from tradegraph_dagster.domain.market_data.health import RoutingPolicy
 from tradegraph_dagster.domain.monitoring.schema import DriftPolicy
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy
@@ -160,8 +160,7 @@ class TrainingSettings(BaseModel):
 class HaltSettings(BaseModel):
     """When the kill-switch sensor engages by itself.
 
-    On a session's loss over the equity before it, on the
-    fall from the highest equity, on sessions that are due without validated bars.
+    On a session's loss over the equity before it, a fall from the peak, due sessions not validated.
     """
 
     model_config = _STRICT
@@ -186,6 +185,7 @@ class MarketSettings(BaseModel):
         history_last: Last session, where the history is closed (demo); open-ended otherwise.
         sources: Where bars, instruments and corporate actions come from, the preferred first.
         routing: When a source is passed over, and how sources are compared.
+        label_horizons: Of the labels to make, in sessions; `training.split` names one of them.
         index_codes: Indices whose members are recorded after each close; providers show no other
             day's, so what was not recorded has to be imported from files.
         risk: Rule -> its limits; an absent rule is off, and the decision says so.
@@ -203,6 +203,7 @@ class MarketSettings(BaseModel):
     universe: _Universe = _Universe()  # type: ignore[valid-type]
     quality: _Quality = _Quality()  # type: ignore[valid-type]
     features: str = "alpha158"
+    label_horizons: list[int] = [1]
     training: TrainingSettings
     promotion: _Promotion = _Promotion()  # type: ignore[valid-type]
     strategy: CatalogueSettings
@@ -216,19 +217,30 @@ class MarketSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_entries(self) -> MarketSettings:
-        for key, name, catalogue in (
-            ("features", self.features, feature_sets),
-            ("training.kind.name", self.training.kind.name, model_kinds),
-            ("strategy.name", self.strategy.name, strategies),
+        for key, name, names in (
+            ("features", self.features, feature_set_names()),
+            ("training.kind.name", self.training.kind.name, entry_names(model_kinds)),
+            ("strategy.name", self.strategy.name, entry_names(strategies)),
         ):
-            require(name in entry_names(catalogue), key, name, ", ".join(entry_names(catalogue)))
+            require(name in names, key, name, ", ".join(names))
         for key in ("after_close_minutes", "pre_open_minutes"):
             require(1 <= getattr(self, key) <= 180, key, getattr(self, key), "1 to 180")
+        self.label_spans  # noqa: B018
         try:
             configured_rules(self.risk)
         except ConfigError as error:
             raise ValueError(f"risk: {error}") from error
         return self
+
+    @property
+    def split_plan(self) -> SplitPlan:
+        """How training windows are cut, and which labels models learn."""
+        return self.training.split.build()  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def label_spans(self) -> tuple[LabelSpan, ...]:
+        """Which labels are made, the shortest first."""
+        return horizons_to_spans(self.label_horizons, self.split_plan)
 
 
 class Settings(BaseModel):

@@ -13,7 +13,7 @@ union all
     {%- endif %}
     {%- if not execute %}
 select 1
-    {%- elif lake_has_files(market, table) %}
+    {%- elif lake_has_files(relation) %}
 select
   '{{ market }}' as market
       {%- for column in lake_columns(market, table) %},
@@ -41,8 +41,7 @@ where false
 {% endmacro %}
 
 
-{% macro lake_has_files(market, table) %}
-  {%- set path = env_var('TRADEGRAPH_LAKE') ~ '/' ~ market ~ '/' ~ table ~ '/*.parquet' %}
-  {%- set found = run_query("select count(*) from glob('" ~ path | replace("'", "''") ~ "')") %}
+{% macro lake_has_files(relation) %}
+  {%- set found = run_query('select count(*) from glob(' ~ relation ~ ')') %}
   {{- return(found.columns[0].values()[0] > 0) }}
 {% endmacro %}

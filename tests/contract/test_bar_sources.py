@@ -105,6 +105,12 @@ def test_every_listed_instrument_has_a_bar_and_the_market_knows_its_board(
         assert board == market.board(symbol)
 
 
+def test_an_industry_is_known_by_name_or_not_at_all(source: BarSource, case: SourceCase) -> None:
+    known = source.instruments(case.sessions_of("instruments"))["industry"].drop_nulls()
+    assert (known.str.strip_chars() == known).all()
+    assert (known != "").all()
+
+
 def test_bars_name_their_source_and_are_shown_after_the_close(
     source: BarSource, case: SourceCase, market: Market
 ) -> None:

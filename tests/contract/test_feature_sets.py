@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from tests.support.alpha158_oracle import Fields, golden_fields, random_fields
-from tests.support.bar_grids import features_of
+from tests.support.bar_grids import features_of, one_instrument_grid
 from tradegraph_dagster.domain.core.catalogue import entry_names
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.features import sets
-from tradegraph_dagster.domain.features.catalogue import load_feature_set
+from tradegraph_dagster.domain.features.catalogue import feature_set_names, load_feature_set
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS, FeatureSet
 
-# Rows beyond the longest lookback of any set.
-ROWS = 150
+# Rows with a whole lookback, in the bars a set is tried on.
+BEYOND_LOOKBACK = 90
+# The others compute what their base does, and compare it across a session.
+MADE_FROM_BARS = [name for name in entry_names(sets) if load_feature_set(name).base is None]
 
 
-@pytest.fixture(params=entry_names(sets))
+@pytest.fixture(params=MADE_FROM_BARS)
 def feature_set(request: pytest.FixtureRequest) -> FeatureSet:
     return load_feature_set(request.param)
 
 
+@pytest.fixture(params=feature_set_names())
+def any_set(request: pytest.FixtureRequest) -> FeatureSet:
+    return load_feature_set(request.param)
+
+
 @pytest.fixture(params=[2, 5, 11], ids=lambda seed: f"seed{seed}")
-def fields(request: pytest.FixtureRequest) -> Fields:
-    return random_fields(request.param, rows=ROWS)
+def fields(request: pytest.FixtureRequest, feature_set: FeatureSet) -> Fields:
+    return random_fields(request.param, rows=feature_set.lookback + BEYOND_LOOKBACK)
 
 
 def cut(fields: Fields, rows: slice) -> Fields:
@@ -34,19 +43,30 @@ def cut(fields: Fields, rows: slice) -> Fields:
 
 def test_entry_is_named_by_its_file(request: pytest.FixtureRequest) -> None:
     for name in entry_names(sets):
-        assert load_feature_set(name).name == name
+        assert load_feature_set(name).name.partition(":")[0] == name
 
 
-def test_names_are_lower_case_and_have_formulas(feature_set: FeatureSet) -> None:
-    assert feature_set.definitions
-    assert all(name.isidentifier() and name == name.lower() for name in feature_set.definitions)
-    assert all(formula.strip() for formula in feature_set.definitions.values())
-    assert not {"session", "symbol"} & set(feature_set.definitions)
+def test_a_set_is_found_by_its_own_name(any_set: FeatureSet) -> None:
+    assert load_feature_set(any_set.name).version == any_set.version
+
+
+def test_names_are_lower_case_and_have_formulas(any_set: FeatureSet) -> None:
+    assert any_set.definitions
+    assert all(name.isidentifier() and name == name.lower() for name in any_set.definitions)
+    assert all(formula.strip() for formula in any_set.definitions.values())
+    assert not {"session", "symbol", "industry"} & set(any_set.definitions)
+
+
+def test_a_set_that_compares_computes_its_base(any_set: FeatureSet) -> None:
+    assert (any_set.base is None) == (any_set.across is None)
+    if any_set.base is not None:
+        assert any_set.base.across is None
+        assert (any_set.compute, any_set.lookback) == (any_set.base.compute, any_set.base.lookback)
 
 
 def test_shape_and_type(feature_set: FeatureSet, fields: Fields) -> None:
     computed = features_of(feature_set, fields)
-    assert computed.shape == (ROWS, len(feature_set.definitions))
+    assert computed.shape == (len(fields["close"]), len(feature_set.definitions))
     assert computed.dtype == np.float32
 
 
@@ -77,13 +97,14 @@ def test_an_instrument_without_any_trade_has_no_number(feature_set: FeatureSet) 
 
 def test_clean_bars_give_finite_values_after_the_lookback(feature_set: FeatureSet) -> None:
     rng = np.random.default_rng(7)
-    close = 10 * np.exp(np.cumsum(rng.normal(0, 0.02, ROWS)))
+    rows = feature_set.lookback + BEYOND_LOOKBACK
+    close = 10 * np.exp(np.cumsum(rng.normal(0, 0.02, rows)))
     clean = {
         "open": close * 1.001,
         "high": close * 1.01,
         "low": close * 0.99,
         "close": close,
-        "volume": rng.integers(1_000, 9_000, ROWS) * 100.0,
+        "volume": rng.integers(1_000, 9_000, rows) * 100.0,
         "vwap": close * 1.0005,
     }
     assert np.isfinite(features_of(feature_set, clean)[feature_set.lookback :]).all()
@@ -100,13 +121,22 @@ def test_repeats_bit_for_bit_and_leaves_its_input_alone(
 
 def test_row_reads_nothing_later(feature_set: FeatureSet, fields: Fields) -> None:
     whole = features_of(feature_set, fields)
-    for end in (1, 40, 61, 99, ROWS - 1):
+    for end in (1, 40, 61, 99, len(whole) - 1):
         assert features_of(feature_set, cut(fields, slice(end))).tobytes() == whole[:end].tobytes()
 
 
 def test_declared_lookback_is_enough(feature_set: FeatureSet, fields: Fields) -> None:
     whole = features_of(feature_set, fields)
-    for t in range(feature_set.lookback, ROWS, 7):
+    for t in range(feature_set.lookback, len(whole), 7):
         begin = t - feature_set.lookback
         tail = features_of(feature_set, cut(fields, slice(begin, t + 1)), begin)
         assert tail[-1].tobytes() == whole[t].tobytes(), t
+
+
+def test_rows_that_do_not_count_change_nothing(feature_set: FeatureSet, fields: Fields) -> None:
+    grid = one_instrument_grid(fields)
+    whole = feature_set.compute(grid)
+    for counts_from in (1, 99, len(grid.sessions) - 1):
+        late = feature_set.compute(replace(grid, counts_from=counts_from))
+        assert late.shape == whole.shape
+        assert late[:, counts_from:].tobytes() == whole[:, counts_from:].tobytes()

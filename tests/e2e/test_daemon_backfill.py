@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.support.deployment import small_settings
-from tradegraph_dagster.jobs import BARS, FEATURES, LABELS
+from tradegraph_dagster.jobs import BARS, FEATURES
 from tradegraph_dagster.resources.desk import Desks
 from tradegraph_dagster.settings import Settings, write_instance_file
 
@@ -156,7 +156,8 @@ def test_exactly_the_sessions_whose_window_holds_the_bad_one_are_withheld(tmp_pa
     calendar, store = desk.market.calendar, desk.workspace.store
     sessions = calendar.between(FIRST, LAST)
     assert len(sessions) >= 250
-    tables = (*BARS, *FEATURES, *LABELS)
+    labels = desk.settings.split_plan.span.table.name
+    tables = (*BARS, *FEATURES, labels)
 
     (tmp_path / "servers").mkdir()
     started = time.perf_counter()
@@ -171,7 +172,7 @@ def test_exactly_the_sessions_whose_window_holds_the_bad_one_are_withheld(tmp_pa
     assert withheld["validated_bars"] == {BAD}
     assert withheld["universe"] == set(sessions[position : position + 20])
     assert withheld["features"] == set(sessions[position : position + 61])
-    assert withheld["labels"] == {*sessions[position - 2 : position + 1], *sessions[-2:]}
+    assert withheld[labels] == {*sessions[position - 2 : position + 1], *sessions[-2:]}
 
     runs = state["runsOrError"]["results"]
     spent = sum(run["endTime"] - run["startTime"] for run in runs)
@@ -209,5 +210,5 @@ def _bare_seconds(folder: Path) -> float:
     validate_sessions(ws, sessions, desk.settings.quality.build())
     select_universe(ws, sessions, desk.settings.universe.build())
     compute_features(ws, desk.feature_set, sessions)
-    label_sessions(ws, sessions, horizon=1)
+    label_sessions(ws, sessions, span=desk.settings.split_plan.span)
     return time.perf_counter() - started

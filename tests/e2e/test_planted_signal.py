@@ -73,8 +73,8 @@ def research(options: SyntheticOptions, settings: MarketSettings) -> Workspace:
     expect_all(validate_sessions(ws, sessions, settings.quality.build()))
     expect_all(select_universe(ws, sessions, settings.universe.build()))
     expect_all(compute_features(ws, load_feature_set(settings.features), sessions))
-    labels = label_sessions(ws, sessions, horizon=SPLIT.horizon_sessions)
-    assert list(labels.withheld) == list(sessions[-SPLIT.purge_sessions :])
+    labels = label_sessions(ws, sessions, span=SPLIT.span)
+    assert list(labels.withheld) == list(sessions[-SPLIT.span.exit :])
     return ws
 
 
@@ -91,8 +91,8 @@ def forecast(ws: Workspace, settings: MarketSettings, scratch: Path) -> MeanWith
     written = train_month(ws, month=MONTH, plan=plan, registry=registry, scratch=scratch)
     forecaster, model = load_version(registry, str(written.facts["model_version"]))
     assert model.trained_through < MONTH
-    unseen = sorted(day for day in learnable_sessions(ws) if day >= MONTH)
-    dataset = load_dataset(ws, load_feature_set(settings.features), unseen)
+    unseen = sorted(day for day in learnable_sessions(ws, SPLIT.span) if day >= MONTH)
+    dataset = load_dataset(ws, load_feature_set(settings.features), unseen, span=SPLIT.span)
     scores = dataset_to_scores(dataset, forecaster.predict(dataset.x))
     return mean_with_error(session_ics(scores, dataset_to_labels(dataset))["rank_ic"])
 

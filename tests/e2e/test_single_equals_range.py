@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployment import LAST, TRAINING_FIRST, Deployment, deployment
-from tradegraph_dagster.jobs import BARS, FEATURES, LABELS, SELECTIONS, SIGNALS
+from tradegraph_dagster.jobs import BARS, FEATURES, SELECTIONS, SIGNALS
 
-RESEARCH = (*BARS, *FEATURES, *LABELS, *SIGNALS)
+LABELS = ("labels_1", "labels_5", "labels_20")
+RECORDS = ("feature_inputs", "feature_origins")
+RESEARCH = (*BARS, *FEATURES, *RECORDS, *LABELS, *SIGNALS)
 SELECTION_OF = {
-    table: name for name in ("bars", "features", "labels", "signals") for table in SELECTIONS[name]
+    **{table: name for name in ("bars", "features", "signals") for table in SELECTIONS[name]},
+    **dict(zip(LABELS, LABELS, strict=True)),
+    **dict.fromkeys(RECORDS, "features"),
 }
 
 

@@ -41,6 +41,7 @@ def adjust(market_name: str, rows: pl.DataFrame, events: pl.DataFrame) -> pl.Dat
                 board=pl.lit("any"),
                 listed_on=pl.col("session").min().over("symbol"),
                 is_st=pl.lit(False),
+                industry=pl.lit(None, pl.String),
             ),
             INSTRUMENTS,
         ),

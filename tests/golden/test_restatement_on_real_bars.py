@@ -54,7 +54,9 @@ def ws(shared_data: Path) -> Workspace:
         is_suspended=pl.col("tradestatus") == 0,
     ).filter(pl.col("symbol").is_in(NAMES), pl.col("session").is_between(DAYS[0], DAYS[-1]))
     listed = {"name": "symbol", "board": "symbol", "listed_on": pl.lit(date(2010, 1, 4))}
-    instruments = conform_frame(rows.with_columns(is_st=False, **listed), INSTRUMENTS)
+    unknown = pl.lit(None, pl.String)
+    flagged = rows.with_columns(is_st=False, industry=unknown, **listed)
+    instruments = conform_frame(flagged, INSTRUMENTS)
     made = Workspace(CN, MemoryFrameStore(), DAYS[0])
     write_sessions(made.store, RAW_BARS, dress(rows, RAW_BARS), DAYS)
     write_sessions(made.store, INSTRUMENTS, instruments, DAYS)

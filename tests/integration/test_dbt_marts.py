@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from scipy.stats import spearmanr
 
 from tests.support.make_bars import weekdays
 from tests.support.make_lake import (
+    LABELS_1,
     SYMBOLS,
     make_trading_tables,
     write_market,
@@ -28,7 +30,6 @@ from tests.support.make_lake import (
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.core.frames import FrameSchema
-from tradegraph_dagster.domain.datasets.schema import LABELS
 from tradegraph_dagster.domain.models.ic import session_ics
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import FILLS
@@ -145,10 +146,10 @@ def test_signal_sessions_equal_scipy_and_the_domain(
     root, _ = built
     mart = _mart(root, "signal_sessions")
     pairs = _read(root, FORECASTS).join(
-        _read(root, LABELS, SESSIONS[:-2]).drop_nulls("label"), on=["session", "symbol"]
+        _read(root, LABELS_1, SESSIONS[:-2]).drop_nulls("label"), on=["session", "symbol"]
     )
     assert mart["session"].to_list() == list(SESSIONS[:-2])
-    domain = session_ics(_read(root, FORECASTS), _read(root, LABELS, SESSIONS[:-2]))
+    domain = session_ics(_read(root, FORECASTS), _read(root, LABELS_1, SESSIONS[:-2]))
     joined = mart.join(domain, on="session", suffix="_domain")
     for column in ("names", "ic", "rank_ic"):
         np.testing.assert_allclose(joined[column], joined[f"{column}_domain"], rtol=1e-9)
@@ -250,6 +251,30 @@ def test_lineage_joins_the_trading_assets(
     assert staging.automation_condition is not None
 
 
+def test_forecasts_are_measured_by_the_labels_that_models_learn(
+    built: tuple[Path, dg.ExecuteInProcessResult], tmp_path: Path
+) -> None:
+    from tradegraph_dagster.reporting import build_reporting, dbt_variables
+    from tradegraph_dagster.settings import load_settings
+
+    weekly = {"markets.cn.training.split.horizon_sessions": 5}
+    settings = load_settings("demo", {"data_dir": str(tmp_path), **weekly})
+    staging = dg.AssetKey(["marts", "stg_labels"])
+    assert build_reporting(settings).resolve_asset_graph().get(staging).parent_keys == {
+        dg.AssetKey(["us", "labels_1"]),
+        dg.AssetKey(["cn", "labels_5"]),
+    }
+    assert dbt_variables(settings)["label_horizon_by_market"] == {"us": 1, "cn": 5}
+    lake = tmp_path / "lake"
+    write_market(lake, "us", SESSIONS)
+    write_market(lake, "cn", SESSIONS)
+    shutil.move(lake / "cn" / "labels_1", lake / "cn" / "labels_5")
+    variables = json.dumps(dbt_variables(settings))
+    _dbt(tmp_path, "build", "--select", "+signal_sessions", "--vars", variables)
+    measured = {name: _mart(tmp_path, "signal_sessions", name).height for name in ("us", "cn")}
+    assert measured == {"us": len(SESSIONS) - 2, "cn": len(SESSIONS) - 2}
+
+
 def test_marts_follow_an_updated_table(
     built: tuple[Path, dg.ExecuteInProcessResult], tmp_path: Path
 ) -> None:
@@ -280,12 +305,10 @@ def test_marts_follow_an_updated_table(
 
 def test_marts_use_the_names_each_market_asks_for() -> None:
     from tradegraph_dagster.reporting import dbt_variables
-    from tradegraph_dagster.settings import MarketSettings, Settings, TrainingSettings
+    from tradegraph_dagster.settings import load_settings
 
-    training = TrainingSettings.model_construct(min_names=4)
-    market = MarketSettings.model_construct(training=training)
-    settings = Settings.model_construct(markets={"us": market})
-    assert dbt_variables(settings) == {"min_names_by_market": {"us": 4}}
+    settings = load_settings("demo", {"markets.cn.training.min_names": 7})
+    assert dbt_variables(settings)["min_names_by_market"] == {"us": 4, "cn": 7}
 
 
 def test_missing_manifest_says_what_to_run(tmp_path: Path) -> None:

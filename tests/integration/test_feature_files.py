@@ -119,6 +119,29 @@ def test_a_column_without_any_value_makes_only_its_own_features_missing(tmp_path
     assert same_bits(without.with_columns(whole.get_column("vwap0")), whole)
 
 
+def test_a_set_that_compares_reads_industries_and_wants_rows_by_session(tmp_path: Path) -> None:
+    across = load_feature_set("cross_section:alpha158")
+    bars = make_bars().with_columns(
+        industry=pl.when(pl.col("symbol") < "600003.SH").then(pl.lit("banks")).otherwise(None)
+    )
+    paths = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    bars.write_parquet(paths[0])
+    bar_file_to_features(*paths, across, threads=2)
+    found = pl.read_parquet(paths[1])
+    assert found.columns == ["session", "symbol", *across.definitions]
+    is_traded = bars.get_column("close").is_not_nan()
+    assert found.filter(~is_traded).get_column("rank5_rank").is_nan().all()
+    by_group = found.filter(is_traded).with_columns(
+        bars.filter(is_traded).select(pl.col("industry").fill_null("none"))
+    )
+    means = by_group.group_by("session", "industry").agg(pl.col("open0_rank").mean(), pl.len())
+    assert means.filter(pl.col("len") > 1).get_column("open0_rank").abs().max() < 1e-7
+    assert means.filter(pl.col("len") == 1).get_column("open0_rank").is_nan().all()
+    bars.sort(BY_SYMBOL).write_parquet(paths[0])
+    with pytest.raises(SchemaError, match="expected rows sorted by"):
+        bar_file_to_features(*paths, across, threads=2)
+
+
 def test_one_row_and_no_row(tmp_path: Path) -> None:
     bars = make_bars(1)
     assert compute(bars.head(1), tmp_path).height == 1

@@ -125,7 +125,8 @@ def backfill_research(on: Deployment) -> None:
     sessions = on.sessions
     on.run_ok("bars", sessions)
     on.run_ok("features", sessions)
-    on.run_ok("labels", sessions[:-2])
+    for span in on.desk.settings.label_spans:
+        on.run_ok(span.table.name, sessions[: -span.exit])
     for month in (date(2023, 9, 1), date(2023, 10, 1)):
         on.run_ok("training", [month])
     on.run_ok("signals", [day for day in sessions if day >= TRAINING_FIRST])

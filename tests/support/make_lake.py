@@ -13,7 +13,7 @@ from tests.support.make_bars import make_adjusted_bars
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
-from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL, EVALUATION
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS
@@ -27,6 +27,7 @@ from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
 from tradegraph_dagster.domain.registry.schema import CHAMPION
 from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
 
+LABELS_1 = LabelSpan.of_horizon(1).table
 SYMBOLS = tuple(f"SYM{number:02d}" for number in range(14))
 
 
@@ -83,7 +84,7 @@ def write_model_tables(lake: Path, market: str, sessions: Sequence[date], *, see
         label=pl.when(holes).then(None).otherwise(pl.Series(label)), is_entry_tradable=pl.lit(True)
     )
     write_table(lake, market, FORECASTS, forecasts, sessions)
-    write_table(lake, market, LABELS, labels, sessions[:-2])
+    write_table(lake, market, LABELS_1, labels, sessions[:-2])
     month = sessions[0].replace(day=1)
     evaluation = pl.concat(
         pl.DataFrame(
@@ -95,6 +96,9 @@ def write_model_tables(lake: Path, market: str, sessions: Sequence[date], *, see
                 "ic": rng.normal(0.02, 0.1, len(sessions)),
                 "rank_ic": rng.normal(0.03, 0.1, len(sessions)),
                 "names": len(SYMBOLS),
+                "tradable_ic": rng.normal(0.02, 0.1, len(sessions)),
+                "tradable_rank_ic": rng.normal(0.03, 0.1, len(sessions)),
+                "tradable_names": len(SYMBOLS) - 1,
             }
         )
         for role, version in (("candidate", "3"), ("champion", "2"))
@@ -196,6 +200,7 @@ def _candidate(month: date, sessions: Sequence[date]) -> pl.DataFrame:
             "month": month,
             **dict.fromkeys((*texts, "dataset_fingerprint"), "3"),
             "trained_through": sessions[0],
+            "horizon_sessions": 1,
             "train_rows": 1000,
             **dict.fromkeys(days, sessions[0]),
         }

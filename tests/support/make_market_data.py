@@ -108,6 +108,7 @@ def make_instruments_of(
             board=pl.lit("main"),
             listed_on=pl.lit(listed_on),
             is_st=pl.lit(is_st),
+            industry=pl.lit(None, pl.String),
         ).unique(),
         INSTRUMENTS,
     )

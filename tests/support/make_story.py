@@ -94,6 +94,9 @@ def _evaluation(months: Sequence[date], rng: np.random.Generator) -> pl.DataFram
                 "ic": rng.normal(0.04, 0.1, 20),
                 "rank_ic": rng.normal(0.045, 0.1, 20),
                 "names": 500,
+                "tradable_ic": rng.normal(0.04, 0.1, 20),
+                "tradable_rank_ic": rng.normal(0.045, 0.1, 20),
+                "tradable_names": 490,
             }
         )
         for number, month in enumerate(months, start=1)

@@ -14,7 +14,7 @@ import polars as pl
 from tests.support.plain_market import PlainMarket
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
-from tradegraph_dagster.domain.datasets.schema import LABELS, Dataset, SplitPlan
+from tradegraph_dagster.domain.datasets.schema import Dataset, SplitPlan
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -63,11 +63,13 @@ class CopiedStore(MemoryFrameStore):
         parts = frame.partition_by("session", as_dict=True)
         for session in sessions:
             self._frames[schema.name, session] = parts[session,]
+            self._versions[schema.name, session] = schema.version
 
     def copied(self, *, without: Collection[date] = ()) -> CopiedStore:
         """The same partitions, less those of some sessions."""
         copy = CopiedStore()
         copy._frames = {key: one for key, one in self._frames.items() if key[1] not in without}
+        copy._versions = dict(self._versions)
         return copy
 
 
@@ -110,7 +112,7 @@ def write_research(
         labels.append(keys.with_columns(label=label, is_entry_tradable=True))
         universe.append(make_universe(session, NAMES))
     ws.store.put(feature_set.schema, pl.concat(features), sessions)
-    ws.store.put(LABELS, pl.concat(labels), sessions)
+    ws.store.put(PLAN.split.span.table, pl.concat(labels), sessions)
     ws.store.put(UNIVERSE, pl.concat(universe), sessions)
 
 
@@ -168,6 +170,7 @@ def make_dataset(
     return Dataset(
         x=x,
         y=0.5 * np.nan_to_num(x[:, 0]) + rng.normal(size=len(x)),
+        is_entry_tradable=np.ones(len(x), dtype=bool),
         sessions=np.repeat(days, names),
         symbols=np.tile(np.array([f"SYM{number:03d}" for number in range(names)]), sessions),
         feature_names=tuple(f"feature_{number}" for number in range(features)),

@@ -71,6 +71,7 @@ def make_instruments(bars: pl.DataFrame, *, listed_on: date = date(2020, 1, 1)) 
             name=pl.col("symbol"),
             board=pl.lit("main"),
             listed_on=pl.lit(listed_on),
+            industry=pl.lit(None, pl.String),
         ),
         INSTRUMENTS,
     )

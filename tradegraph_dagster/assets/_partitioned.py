@@ -181,11 +181,15 @@ def _report_events(
 
 
 def _metadata(written: Written) -> dict[str, Any]:
-    facts = {
-        name: dg.MetadataValue.md(str(value)) if str(value).startswith("![") else value
-        for name, value in written.facts.items()
-    }
+    facts = {name: _shown(value) for name, value in written.facts.items()}
     return {"dagster/row_count": written.rows, "fingerprint": written.fingerprint, **facts}
+
+
+def _shown(value: Any) -> Any:
+    """A picture as a picture, a page as a link."""
+    if str(value).startswith("!["):
+        return dg.MetadataValue.md(str(value))
+    return dg.MetadataValue.url(str(value)) if str(value).startswith("file://") else value
 
 
 def _logger(context: dg.AssetExecutionContext) -> Any:

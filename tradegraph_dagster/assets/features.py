@@ -13,13 +13,18 @@ from tradegraph_dagster.domain.features.catalogue import load_feature_set
 
 def feature_assets(graph: MarketGraph) -> list[Any]:
     """The features of one market."""
-    lookback = load_feature_set(graph.settings.features).lookback
+    feature_set = load_feature_set(graph.settings.features)
+    read = ("validated_bars", "instruments") if feature_set.across else ("validated_bars",)
+    deps = [graph.window(noun, -feature_set.lookback) for noun in read]
 
-    @session_asset(graph, stage="features", deps=[graph.window("validated_bars", -lookback)])
+    @session_asset(graph, stage="features", deps=deps)
     def features(desk: Any, sessions: list[date]) -> StepReport:
         """The configured feature set; row t reads sessions up to t only."""
         from tradegraph_dagster.domain.features.step import compute_features
+        from tradegraph_dagster.resources.desk import processors
+        from tradegraph_dagster.resources.feature_page import link_feature_page
 
-        return compute_features(desk.workspace, desk.feature_set, sessions)
+        made = compute_features(desk.workspace, desk.feature_set, sessions, threads=processors())
+        return link_feature_page(desk, made)
 
     return [features]

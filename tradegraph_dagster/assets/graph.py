@@ -9,6 +9,7 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets.audit import audit_assets
 from tradegraph_dagster.assets.corporate_actions import corporate_action_assets
 from tradegraph_dagster.assets.datasets import dataset_assets
+from tradegraph_dagster.assets.feature_page import feature_page_assets
 from tradegraph_dagster.assets.features import feature_assets
 from tradegraph_dagster.assets.market_data import market_data_assets
 from tradegraph_dagster.assets.models import model_assets
@@ -29,6 +30,7 @@ STAGES = (
     quality_assets,
     universe_assets,
     feature_assets,
+    feature_page_assets,
     dataset_assets,
     model_assets,
     registry_assets,

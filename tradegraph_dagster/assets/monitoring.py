@@ -13,6 +13,7 @@ from tradegraph_dagster.domain.core.frame_store import StepReport, Written
 def monitoring_assets(graph: MarketGraph) -> list[Any]:
     """The monitoring of one market."""
     window = graph.settings.drift.build().window_sessions  # type: ignore[attr-defined]
+    span = graph.settings.split_plan.span
 
     @trading_asset(
         graph,
@@ -20,8 +21,8 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
         deps=[
             graph.window("features", 1 - window),
             graph.window("universe", 1 - window),
-            graph.window("labels", 1 - window),
-            graph.window("forecasts", 1 - window),
+            graph.window(span.table.name, 1 - window - span.exit, -span.exit),
+            graph.window("forecasts", 1 - window - span.exit),
             graph.month("champion"),
         ],
     )
@@ -34,7 +35,7 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
             session=session,
             policy=desk.settings.drift.build(),
             feature_set=desk.feature_set,
-            horizon=desk.training_plan.split.horizon_sessions,
+            span=span,
         )
 
     # Not on validated_bars: the record is wanted most where the gate withholds them.

@@ -7,21 +7,17 @@ from typing import Any
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import month_asset
-from tradegraph_dagster.assets.models import window_months
+from tradegraph_dagster.assets.models import learning_windows
 from tradegraph_dagster.domain.core.frame_store import Written
 
 
 def registry_assets(graph: MarketGraph) -> list[Any]:
     """The promotion of one market."""
-    months = window_months(graph)
 
     @month_asset(
         graph,
         stage="registry",
-        deps=[
-            *graph.same("candidate_model"),
-            *(graph.window(noun, -months, -1) for noun in ("features", "labels", "universe")),
-        ],
+        deps=[*graph.same("candidate_model"), *learning_windows(graph)],
     )
     def evaluation(desk: Any, month: date) -> Written:
         """IC and RankIC of candidate and champion on sessions that neither has seen."""

@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 
 from tradegraph_dagster.assets._graph import MarketGraph
+from tradegraph_dagster.checks.feature_causality import causality_check
+from tradegraph_dagster.checks.feature_parity import parity_check
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import ORDERS
@@ -115,7 +117,11 @@ TABLE_CHECKS = (
 
 def all_checks(graphs: Sequence[MarketGraph]) -> list[dg.AssetChecksDefinition]:
     """Every check of a deployment."""
-    return [_table_check(graph, check) for graph in graphs for check in TABLE_CHECKS]
+    return [
+        *(_table_check(graph, check) for graph in graphs for check in TABLE_CHECKS),
+        *(parity_check(graph) for graph in graphs),
+        *(causality_check(graph) for graph in graphs),
+    ]
 
 
 def _table_check(graph: MarketGraph, check: TableCheck) -> dg.AssetChecksDefinition:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
-from tradegraph_dagster.cli.output import errors
 from tradegraph_dagster.cli.plan import complete_sessions, missing_ranges
 from tradegraph_dagster.cli.runs import Runner
-from tradegraph_dagster.jobs import BARS, INTAKE, SELECTIONS
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
+from tradegraph_dagster.jobs import BARS, INTAKE, market_selections
 from tradegraph_dagster.partitions import month_of, next_month
 from tradegraph_dagster.resources.desk import MarketDesk
 
@@ -31,17 +31,6 @@ class Outcome:
         return not self.problems
 
 
-def progress_bar() -> Progress:
-    """The one progress bar of all long commands."""
-    return Progress(
-        TextColumn("[bold]{task.description:<22}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=errors,  # standard output is for the answer
-    )
-
-
 def backfill_sessions(
     runner: Runner,
     progress: Progress,
@@ -52,10 +41,11 @@ def backfill_sessions(
     remake: bool = False,
 ) -> Outcome:
     """Run one selection over the sessions that are missing from the lake, or over all of them."""
-    store = runner.desks[market].workspace.store
+    desk = runner.desks[market]
+    tables = market_selections(desk.settings)[selection]
     task = progress.add_task(f"{market} {selection}", total=len(sessions))
     outcome = Outcome()
-    for chunk in missing_ranges(store, SELECTIONS[selection], sessions, remake=remake):
+    for chunk in missing_ranges(desk.workspace.store, tables, sessions, remake=remake):
         _run_chunk(runner, outcome, market, selection, chunk, remake=remake)
         progress.advance(task, len(chunk))
     progress.update(task, completed=len(sessions))
@@ -98,7 +88,8 @@ def _run_chunk(
     remake: bool,
 ) -> None:
     """Run a selection over a chunk and count what its last table gained, or was made anew."""
-    store, last = runner.desks[market].workspace.store, SELECTIONS[selection][-1]
+    desk = runner.desks[market]
+    store, last = desk.workspace.store, market_selections(desk.settings)[selection][-1]
     before = frozenset() if remake else store.partitions(last)
     run = runner.run(market, selection, chunk)
     outcome.runs += 1
@@ -129,18 +120,40 @@ def research_sessions(desk: MarketDesk, first: date, last: date) -> tuple[date, 
     return desk.market.calendar.between(max(first, desk.settings.history_first), newest)
 
 
-def labelled_sessions(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:
-    """Sessions whose labels the validated bars of a span have completed.
+def backfill_labels(
+    runner: Runner,
+    progress: Progress,
+    market: str,
+    sessions: tuple[date, ...],
+    *,
+    remake: bool = False,
+) -> Outcome:
+    """The labels of every horizon that the bars of some sessions have completed."""
+    desk = runner.desks[market]
+    outcome = Outcome()
+    for span in desk.settings.label_spans:
+        known = labelled_sessions(desk, sessions, span)
+        part = backfill_sessions(runner, progress, market, span.table.name, known, remake=remake)
+        outcome.runs += part.runs
+        outcome.partitions += part.partitions
+        outcome.problems += part.problems
+    return outcome
 
-    They begin h+1 sessions before the span and end h+1 sessions before its newest validated one.
+
+def labelled_sessions(
+    desk: MarketDesk, sessions: tuple[date, ...], span: LabelSpan
+) -> tuple[date, ...]:
+    """Sessions whose labels the validated bars of `sessions` have completed.
+
+    They begin as far before these as the span reaches, and end as far before the newest validated.
     """
-    calendar, reach = desk.market.calendar, desk.training_plan.split.horizon_sessions + 1
+    calendar = desk.market.calendar
     present = desk.workspace.store.partitions("validated_bars")
     validated = [day for day in sessions if day in present]
     if not validated:
         return ()
-    first = calendar.trailing(sessions[0], reach + 1, first=desk.settings.history_first)[0]
-    return calendar.between(first, validated[-1])[:-reach]
+    first = calendar.trailing(sessions[0], span.exit + 1, first=desk.settings.history_first)[0]
+    return calendar.between(first, validated[-1])[: -span.exit]
 
 
 def training_months(desk: MarketDesk, sessions: tuple[date, ...]) -> tuple[date, ...]:

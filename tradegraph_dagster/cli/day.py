@@ -8,13 +8,13 @@ from typing import Any
 from tradegraph_dagster.cli.backfill import (
     Outcome,
     backfill_bars,
+    backfill_labels,
     backfill_months,
     backfill_sessions,
-    labelled_sessions,
-    progress_bar,
     research_sessions,
     training_months,
 )
+from tradegraph_dagster.cli.output import progress_bar
 from tradegraph_dagster.cli.runs import Runner
 from tradegraph_dagster.domain.core.errors import MissingSession
 from tradegraph_dagster.domain.registry.history import champion_at, champion_history
@@ -75,10 +75,7 @@ def backfill_span(
             "features": backfill_sessions(
                 runner, progress, market, "features", sessions, remake=remake
             ),
-            "labels": backfill_sessions(
-                *(runner, progress, market, "labels", labelled_sessions(desk, sessions)),
-                remake=remake,
-            ),
+            "labels": backfill_labels(runner, progress, market, sessions, remake=remake),
             "months": backfill_months(runner, progress, market, training_months(desk, sessions)),
         }
         history = champion_history(desk.workspace)

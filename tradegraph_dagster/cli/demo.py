@@ -14,13 +14,13 @@ from rich.progress import Progress
 from tradegraph_dagster.cli.backfill import (
     Outcome,
     backfill_bars,
+    backfill_labels,
     backfill_months,
     backfill_sessions,
-    labelled_sessions,
-    progress_bar,
     research_sessions,
     training_months,
 )
+from tradegraph_dagster.cli.output import progress_bar
 from tradegraph_dagster.cli.runs import Runner
 from tradegraph_dagster.domain.core.errors import NoChampion
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
@@ -32,7 +32,7 @@ from tradegraph_dagster.domain.registry.history import (
     champion_at,
     champion_history,
 )
-from tradegraph_dagster.jobs import PRE_OPEN, SELECTIONS, SETTLEMENT
+from tradegraph_dagster.jobs import PRE_OPEN, SETTLEMENT, market_selections
 from tradegraph_dagster.resources.desk import MarketDesk
 
 
@@ -66,7 +66,7 @@ def _run_market(
     outcomes = [
         backfill_bars(runner, progress, market, sessions),
         backfill_sessions(runner, progress, market, "features", sessions),
-        backfill_sessions(runner, progress, market, "labels", labelled_sessions(desk, sessions)),
+        backfill_labels(runner, progress, market, sessions),
         backfill_months(runner, progress, market, training_months(desk, sessions)),
     ]
     forecast = _forecast_sessions(desk, sessions)
@@ -150,7 +150,8 @@ def _lake_fingerprint(desk: MarketDesk) -> str:
 
 def _table_fingerprints(desk: MarketDesk) -> Iterator[tuple[str, str]]:
     store = desk.workspace.store
-    for table in sorted({table for tables in SELECTIONS.values() for table in tables}):
+    selections = market_selections(desk.settings)
+    for table in sorted({table for tables in selections.values() for table in tables}):
         parts = sorted(store.partitions(table))
         yield table, data_fingerprint([[str(day), store.fingerprint(table, day)] for day in parts])
 

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
+from tradegraph_dagster.cli.features_audit import audit
+from tradegraph_dagster.cli.features_page import page
+from tradegraph_dagster.cli.features_verify import verify
 from tradegraph_dagster.cli.output import domain_errors, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Feature sets.")
+app.command("verify")(verify)
+app.command("page")(page)
+app.command("audit")(audit)
 
 
 @app.command("compute")

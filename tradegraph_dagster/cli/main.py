@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli import kill_switch, quarantine, sources
+from tradegraph_dagster.cli import features, kill_switch, quarantine, sources
 from tradegraph_dagster.cli.desks import chosen_desks, open_desks, require_market
 from tradegraph_dagster.cli.output import (
     console,
@@ -25,6 +25,7 @@ from tradegraph_dagster.settings import PROJECT_ROOT, load_settings, prepare_pro
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
 audit = typer.Typer(no_args_is_help=True, help="The tamper-evident record.")
+app.add_typer(features.app, name="features")
 app.add_typer(kill_switch.app, name="kill-switch")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(sources.app, name="sources")

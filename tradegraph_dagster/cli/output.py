@@ -10,6 +10,7 @@ from typing import Any, Literal
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tradegraph_dagster.domain.core.errors import TradeGraphError
@@ -50,6 +51,17 @@ def print_columns(title: str, columns: Mapping[str, Mapping[str, Any]]) -> None:
         cells = (_cell(facts.get(fact, "")) for facts in columns.values())
         table.add_row(fact.replace("_", " "), *cells)
     console.print(table)
+
+
+def progress_bar() -> Progress:
+    """The one progress bar of all long commands."""
+    return Progress(
+        TextColumn("[bold]{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,  # standard output is for the answer
+    )
 
 
 @contextmanager

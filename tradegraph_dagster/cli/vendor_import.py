@@ -16,6 +16,7 @@ from tradegraph_dagster.cli.output import (
     errors,
     print_json,
     print_table,
+    progress_bar,
 )
 from tradegraph_dagster.domain.core.errors import ConfigError, MissingSession, SourceRefused
 
@@ -76,7 +77,7 @@ def run_import(
         MissingSession: The span lies outside the history or the files.
         SchemaError: Names file, column, what was expected and what was found.
     """
-    from tradegraph_dagster.cli.backfill import backfill_sessions, progress_bar
+    from tradegraph_dagster.cli.backfill import backfill_sessions
     from tradegraph_dagster.cli.plan import complete_sessions
     from tradegraph_dagster.jobs import INTAKE
 

@@ -7,6 +7,7 @@ missing vendor package breaks only what needs it.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
 # How long after its scheduled start the after-close job may take.
 GRACE_MINUTES = 30
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class MarketDesk:
@@ -165,7 +171,7 @@ class MarketDesk:
             kind=training.kind.name,
             params=training.kind.params,
             feature_set=self.settings.features,
-            split=training.split.build(),  # type: ignore[attr-defined]
+            split=self.settings.split_plan,
             seed=training.seed,
         )
 

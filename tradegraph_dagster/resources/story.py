@@ -18,7 +18,6 @@ import polars as pl
 from tradegraph_dagster.adapters.report.story import DATA_COVERAGE, SIGNAL_SESSIONS, MarketStory
 from tradegraph_dagster.domain.core.errors import StoreUnavailable
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
-from tradegraph_dagster.domain.datasets.schema import LABELS
 from tradegraph_dagster.domain.models.ic import session_ics
 from tradegraph_dagster.domain.models.schema import EVALUATION
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
@@ -30,6 +29,7 @@ from tradegraph_dagster.domain.registry.history import champion_as_of
 from tradegraph_dagster.domain.registry.schema import CHAMPION
 from tradegraph_dagster.domain.signals.schema import FORECASTS
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
+from tradegraph_dagster.resources.page_file import replace_page
 from tradegraph_dagster.settings import PROJECT_ROOT
 
 DATA_DOCS = "data_docs"
@@ -67,7 +67,7 @@ def write_report(desks: Desks) -> ReportOutcome:
         title=f"Tradegraph, {desks.settings.environment}",
         generated_note=f"Made from the settled tables in {_shown(desks.settings.lake_dir)}.",
     )
-    _replace(path, page)
+    replace_page(path, page)
     return ReportOutcome(
         path, hashlib.sha256(page.encode()).hexdigest(), _key_plots(stories), contracts
     )
@@ -146,14 +146,14 @@ def _newest(desk: MarketDesk, schema: FrameSchema) -> pl.DataFrame:
 
 
 def _signal_sessions(desk: MarketDesk) -> pl.DataFrame:
-    store = desk.workspace.store
-    both = store.partitions(FORECASTS.name) & store.partitions(LABELS.name)
+    store, labels = desk.workspace.store, desk.settings.split_plan.span.table
+    both = store.partitions(FORECASTS.name) & store.partitions(labels.name)
     days = sorted(both)
     if not days:
         return SIGNAL_SESSIONS.empty()
     ics = session_ics(
         store.read(FORECASTS, days),
-        store.read(LABELS, days),
+        store.read(labels, days),
         min_names=desk.settings.training.min_names,
     )
     return conform_frame(ics, SIGNAL_SESSIONS)
@@ -209,14 +209,3 @@ def _key_plots(stories: list[MarketStory]) -> dict[str, str]:
 def _shown(path: Path) -> str:
     """From the project's root where it lies below it: the page reads the same on every machine."""
     return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreUnavailable(f"cannot write {path}: {error}; the old page is kept") from error

@@ -1,4 +1,4 @@
-"""After-close, labels, pre-open and month-end schedules of each market.
+"""After-close, labels, pre-open, month-end and weekly schedules of each market.
 
 "Today" comes from our calendar: a tick on a day that is no session skips, saying so, and the run
 request names the session as its partition key. A calendar that is about to end refuses to run.
@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from tradegraph_dagster.assets._graph import MarketGraph
-from tradegraph_dagster.jobs import RANGE_END, RANGE_START, job_name
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
+from tradegraph_dagster.jobs import CAUSALITY, FEATURE_PAGE, RANGE_END, RANGE_START, job_name
 from tradegraph_dagster.partitions import month_of, next_month
 from tradegraph_dagster.settings import Settings
 
@@ -21,19 +22,28 @@ STOPPED = dg.DefaultScheduleStatus.STOPPED
 LABELS_DELAY_MINUTES = 15
 LABELS_REPEATED = 5
 MONTH_END_DELAY_MINUTES = 30
+CAUSALITY_DELAY_MINUTES = 45
+FEATURE_PAGE_DELAY_MINUTES = 60
 
 
 def all_schedules(graphs: Sequence[MarketGraph], settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Four schedules a market; switched on only where the settings say so."""
+    """Five schedules a market and one a label horizon, switched on where the settings say so."""
     status = (
         dg.DefaultScheduleStatus.RUNNING
         if settings.schedules_running
         else dg.DefaultScheduleStatus.STOPPED
     )
     return [
-        build(graph, status)
+        schedule
         for graph in graphs
-        for build in (after_close, labels, pre_open, month_end)
+        for schedule in (
+            after_close(graph, status),
+            *(labels(graph, span, status) for span in graph.settings.label_spans),
+            pre_open(graph, status),
+            month_end(graph, status),
+            causality(graph, status),
+            feature_page(graph, status),
+        )
     ]
 
 
@@ -45,23 +55,22 @@ def after_close(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefi
     )
 
 
-def labels(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
+def labels(graph: MarketGraph, span: LabelSpan, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The labels that the close has completed, and the few before in case bars were late."""
-    calendar = graph.market.calendar
-    horizon = graph.settings.training.split.build().horizon_sessions  # type: ignore[attr-defined]
+    calendar, table = graph.market.calendar, span.table.name
 
     def request(session: date) -> dg.RunRequest | dg.SkipReason:
-        newest = calendar.shift(session, -horizon - 1)
+        newest = calendar.shift(session, -span.exit)
         known = calendar.trailing(newest, LABELS_REPEATED, first=graph.settings.history_first)
         if not known:
             return dg.SkipReason(f"no label before {graph.settings.history_first}")
         return dg.RunRequest(
-            run_key=f"{graph.name}:labels:{newest}",
+            run_key=f"{graph.name}:{table}:{newest}",
             tags={RANGE_START: known[0].isoformat(), RANGE_END: known[-1].isoformat()},
         )
 
     minutes = graph.settings.after_close_minutes + LABELS_DELAY_MINUTES
-    return _session_schedule(graph, "labels", _cron(calendar.closes, minutes), status, request)
+    return _session_schedule(graph, table, _cron(calendar.closes, minutes), status, request)
 
 
 def pre_open(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
@@ -85,6 +94,29 @@ def month_end(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefini
     return _session_schedule(
         graph, "training", _cron(calendar.closes, minutes), status, request, name="month_end"
     )
+
+
+def causality(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
+    """The audit of the newest features, after the first session of a week has closed."""
+    return _weekly(graph, CAUSALITY, CAUSALITY_DELAY_MINUTES, status)
+
+
+def feature_page(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
+    """The page of the features, after the first session of a week has closed."""
+    return _weekly(graph, FEATURE_PAGE, FEATURE_PAGE_DELAY_MINUTES, status)
+
+
+def _weekly(graph: MarketGraph, job: str, delay: int, status: Status) -> dg.ScheduleDefinition:
+    """A run without a partition after the first session of a week has closed."""
+    calendar = graph.market.calendar
+
+    def request(session: date) -> dg.RunRequest | dg.SkipReason:
+        if calendar.previous(session).isocalendar()[:2] == session.isocalendar()[:2]:
+            return dg.SkipReason(f"{session} is not the first session of its week")
+        return dg.RunRequest(run_key=f"{graph.name}:{job}:{session}")
+
+    at = _cron(calendar.closes, graph.settings.after_close_minutes + delay)
+    return _session_schedule(graph, job, at, status, request)
 
 
 def _session_schedule(

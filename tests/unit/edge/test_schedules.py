@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -12,10 +13,27 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.definitions import build_definitions
 from tradegraph_dagster.domain.core.errors import CalendarExhausted
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.jobs import RANGE_END, RANGE_START
-from tradegraph_dagster.schedules.sessions import after_close, labels, month_end, pre_open
+from tradegraph_dagster.schedules.sessions import (
+    after_close,
+    all_schedules,
+    causality,
+    feature_page,
+    labels,
+    month_end,
+    pre_open,
+)
 from tradegraph_dagster.settings import Settings, load_settings
 
+BUILDERS = (
+    after_close,
+    partial(labels, span=LabelSpan.of_horizon(1)),
+    pre_open,
+    month_end,
+    causality,
+    feature_page,
+)
 US, CN = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")
 
 
@@ -65,7 +83,7 @@ def _keys(schedule: dg.ScheduleDefinition, at: datetime) -> dict[str, str]:
 def test_a_closed_day_skips_and_says_so(
     graphs: dict[str, MarketGraph], market: str, at: datetime
 ) -> None:
-    for build in (after_close, labels, pre_open, month_end):
+    for build in BUILDERS:
         tick = _tick(build(graphs[market]), at)
         assert not tick.run_requests
         assert f"is closed on {at.date()}" in str(tick.skip_message)
@@ -76,13 +94,31 @@ def test_after_close_asks_for_the_session(graphs: dict[str, MarketGraph]) -> Non
     assert _keys(after_close(graphs["cn"]), at) == {"cn_after_close": "2025-10-09"}
 
 
+@pytest.mark.parametrize(
+    ("horizon", "first", "last"),
+    [
+        (1, "2025-09-23", "2025-09-29"),
+        (5, "2025-09-17", "2025-09-23"),
+        (20, "2025-08-27", "2025-09-02"),
+    ],
+)
 def test_labels_asks_for_the_session_whose_label_is_now_known(
-    graphs: dict[str, MarketGraph],
+    graphs: dict[str, MarketGraph], horizon: int, first: str, last: str
 ) -> None:
     at = datetime(2025, 10, 9, 16, 15, tzinfo=CN)
-    (request,) = _tick(labels(graphs["cn"]), at).run_requests
-    assert request.tags[RANGE_END] == "2025-09-29"
-    assert request.tags[RANGE_START] == "2025-09-23"
+    (request,) = _tick(labels(graphs["cn"], LabelSpan.of_horizon(horizon)), at).run_requests
+    assert request.tags[RANGE_END] == last
+    assert request.tags[RANGE_START] == first
+    assert request.run_key == f"cn:labels_{horizon}:{last}"
+
+
+def test_each_horizon_has_a_schedule_and_a_job_of_its_own(graphs: dict[str, MarketGraph]) -> None:
+    names = {
+        schedule.name: schedule.job_name for schedule in all_schedules([graphs["cn"]], SETTINGS)
+    }
+    made = {name: job for name, job in names.items() if "labels" in name}
+    assert made == {name: name for name in ("cn_labels_1", "cn_labels_5", "cn_labels_20")}
+    assert len(names) == 8
 
 
 def test_an_early_close_is_a_session_like_any_other(graphs: dict[str, MarketGraph]) -> None:
@@ -103,7 +139,7 @@ def test_month_end_fires_on_the_last_session_only(graphs: dict[str, MarketGraph]
     assert "not the last session of its month" in str(early.skip_message)
 
 
-@pytest.mark.parametrize("build", [after_close, labels, pre_open, month_end])
+@pytest.mark.parametrize("build", BUILDERS)
 def test_local_time_does_not_move_with_daylight_saving(
     graphs: dict[str, MarketGraph], build
 ) -> None:
@@ -120,7 +156,7 @@ def test_local_time_does_not_move_with_daylight_saving(
     assert len(offsets) == 2  # 2026-03-08 lies between them
 
 
-@pytest.mark.parametrize("build", [after_close, labels, pre_open, month_end])
+@pytest.mark.parametrize("build", BUILDERS)
 def test_a_calendar_about_to_end_refuses_to_run(graphs: dict[str, MarketGraph], build) -> None:
     with pytest.raises(dg.DagsterUserCodeExecutionError) as caught:
         _tick(build(graphs["cn"]), datetime(2026, 12, 30, 16, 0, tzinfo=CN))

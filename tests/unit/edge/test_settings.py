@@ -68,6 +68,14 @@ def test_every_shipped_environment_loads(environment: str) -> None:
             1,
             "markets.cn.sources.0.colour: unknown key; allowed: kind, options",
         ),
+        ("markets.cn.label_horizons", [5, 1], "label_horizons: found [5, 1], allowed: ascending"),
+        ("markets.cn.label_horizons", [], "label_horizons: found [], allowed: ascending"),
+        ("markets.cn.label_horizons", [0, 1], "horizon: found 0, allowed: >= 1"),
+        (
+            "markets.cn.training.split.horizon_sessions",
+            3,
+            "horizon_sessions: found 3, allowed: one of label_horizons [1, 5, 20]",
+        ),
         ("markets.cn.sources", [], "markets.cn.sources: List should have at least 1 item"),
         ("markets.cn.routing.colour", 1, "unknown key; allowed: ewma_weight, recovery_hours"),
         ("markets.cn.routing.failures_to_open", 0, "failures_to_open: found 0, allowed: 1 to 100"),
@@ -75,6 +83,7 @@ def test_every_shipped_environment_loads(environment: str) -> None:
         ("markets.cn.risk.max_position.max_position_frac", -0.05, "max_position_frac"),
         ("markets.cn.risk.max_luck", {}, "max_luck"),
         ("markets.cn.features", "alpha9000", "alpha9000"),
+        ("markets.cn.features", "cross_section:alpha9000", ", cross_section:alpha158"),
         ("markets.cn.strategy.name", "hope", "hope"),
         ("markets.cn.training.kind.name", "oracle", "oracle"),
         ("markets.mars", {}, "mars"),
@@ -88,6 +97,11 @@ def test_a_bad_value_names_file_key_and_what_is_allowed(
     message = str(caught.value)
     assert "changed.yaml" in message
     assert expected in message
+
+
+@pytest.mark.parametrize("name", ["alpha158", "cross_section", "cross_section:alpha158"])
+def test_features_may_be_a_set_or_a_comparison_of_one(written, name: str) -> None:
+    assert written("markets.cn.features", name).markets["cn"].features == name
 
 
 def test_variables_override_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def listed_instruments(
     The newest session is the last one on or before the local day of each answer's `Date` header. A
     share is under special treatment if the board of special treatment holds it, or its name says so
     or that it is being delisted. B shares and delisted ones are left out; an unknown prefix is
-    passed on with board `unknown`.
+    passed on with board `unknown`. Shanghai's lists name no industry, so no share is given one.
 
     Args:
         calls: Asks the exchanges and Eastmoney.
@@ -133,7 +133,7 @@ def listed_instruments(
     flagged = _flag(calls, listings, special)
     wanted = None if options.symbols is None else frozenset(options.symbols)
     rows = [
-        (session, *listing[:2], _board(market, listing.symbol), listing.listed_on, is_st)
+        (session, *listing[:2], _board(market, listing.symbol), listing.listed_on, is_st, None)
         for session in dict.fromkeys(sessions)
         for listing, is_st in flagged
         if listing.listed_on <= session and (wanted is None or listing.symbol in wanted)

@@ -60,6 +60,7 @@ class AlpacaBars:
         rows = listed.with_columns(
             board=pl.col("symbol").replace_strict(boards, return_dtype=pl.String),
             is_st=pl.lit(value=False),
+            industry=pl.lit(None, pl.String),
         )
         return _shape(rows, INSTRUMENTS)
 

@@ -109,12 +109,14 @@ def complete_bars(table: pl.DataFrame, mapping: BarsMapping) -> pl.DataFrame:
         rows = rows.with_columns(amount=pl.col("volume") * typical)
     if "volume" not in mapping.columns:
         rows = rows.with_columns(volume=pl.col("amount") / typical)
-    for name, value in (("is_suspended", False), ("is_st", False), ("name", None)):
+    absent = {"is_suspended": False, "is_st": False, "name": None, "industry": None}
+    for name, value in absent.items():
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(value).alias(name))
     trades = ~pl.col("is_suspended")
     return rows.with_columns(
         pl.col("name").cast(pl.String),
+        pl.col("industry").cast(pl.String).str.strip_chars().replace("", None),
         *(pl.when(trades).then(name).alias(name) for name in _PRICES),
         *(
             pl.when(trades).then(name).otherwise(0.0).cast(pl.Float64).alias(name)

@@ -55,12 +55,12 @@ def rows_to_spans(rows: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
 def spans_to_listed(
     spans: pl.DataFrame, rows: pl.DataFrame, sessions: Sequence[date]
 ) -> pl.DataFrame:
-    """The symbols that are listed on each session, with the flag and the name of their last bar.
+    """The symbols that are listed on each session, with flag, name and industry of their last bar.
 
     Row t reads bars of sessions <= t only.
     """
     days = pl.DataFrame({"session": sessions}, schema={"session": pl.Date}).unique()
-    shown = rows.select(*SESSION_SYMBOL, "is_st", "name").sort("session", "symbol")
+    shown = rows.select(*SESSION_SYMBOL, "is_st", "name", "industry").sort(SESSION_SYMBOL)
     return (
         days.join(spans, how="cross")
         .filter(pl.col("session") >= pl.col("listed_from"), _not_delisted())

@@ -86,7 +86,7 @@ class BarsMapping(TableMapping):
         self.require(
             {"session", *NUMBERS},
             {"session", "symbol", *NUMBERS, *AUDITED_NUMBERS, "is_suspended", "is_st", "name"}
-            | {"known_at"},
+            | {"industry", "known_at"},
         )
         wrong = {
             name: value

@@ -3,7 +3,8 @@
 Columns: `session` (date), `symbol` (string), `open high low close volume vwap` (float64). Rows are
 sorted by (session, symbol) or by (symbol, session), and unique. A session without a trade is a row
 of NaN or null; so is one that is left out. The file's sessions, those of all its symbols together,
-are the calendar that windows count.
+are the calendar that windows count. A column `industry` (string), as known on the session, is read
+for sets that compare instruments; other columns are not.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tradegraph_dagster.domain.features.schema import BAR_FIELDS
 KEYS = ("session", "symbol")
 COLUMNS = (*KEYS, *BAR_FIELDS)
 PRICES = tuple(name for name in BAR_FIELDS if name != "volume")
+INDUSTRY = "industry"
 BATCH_ROWS = 131_072
 
 
@@ -32,7 +34,7 @@ class BarRows:
     """Rows of the file, in its order.
 
     Attributes:
-        keys: The rows' session and symbol, as they were read.
+        keys: The rows' session and symbol, and industry where there is one, as they were read.
         at: Place of each row's session among the file's sessions.
         symbol: Number of each row's symbol, in the order in which the file names them.
         fields: Each of BAR_FIELDS, float64, NaN where missing.
@@ -85,6 +87,8 @@ class BarFile:
         except (OSError, pa.ArrowException) as error:
             raise SchemaError(f"{path}: expected a Parquet file of bars, found: {error}") from error
         self._check_columns(self._file.schema_arrow)
+        has_industry = INDUSTRY in self._file.schema_arrow.names
+        self._kept = [*KEYS, INDUSTRY] if has_industry else list(KEYS)
         self.rows: int = self._file.metadata.num_rows
         self.sessions, self.is_by_symbol = self._read_sessions()
         self.symbols: list[str] = []
@@ -99,8 +103,8 @@ class BarFile:
         """
         last: tuple[Any, Any] | None = None
         begin = 0
-        for batch in self._file.iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
-            table = pa.Table.from_batches([batch]).select(list(COLUMNS))
+        for batch in self._file.iter_batches(BATCH_ROWS, columns=[*self._kept, *BAR_FIELDS]):
+            table = pa.Table.from_batches([batch])
             self._check_keys(table, begin, last)
             last = (table["session"][-1].as_py(), table["symbol"][-1].as_py())
             yield self._rows(table)
@@ -119,11 +123,12 @@ class BarFile:
                 f"{self.path}: expected columns {', '.join(COLUMNS)}, found no {', '.join(absent)};"
                 f" there are: {', '.join(schema.names)}"
             )
-        expected = {"session": "date32[day]", "symbol": "string"}
+        expected = {"session": "date32[day]", "symbol": "string", INDUSTRY: "string"}
         wrong = [
             f"{name} is {schema.field(name).type}, expected {expected.get(name, 'double')}"
-            for name in COLUMNS
-            if str(schema.field(name).type).replace("large_", "") != expected.get(name, "double")
+            for name in (*COLUMNS, INDUSTRY)
+            if name in schema.names
+            and str(schema.field(name).type).replace("large_", "") != expected.get(name, "double")
         ]
         if wrong:
             raise SchemaError(f"{self.path}: {'; '.join(wrong)}; cast the columns first")
@@ -188,7 +193,7 @@ class BarFile:
                     int(symbol[row]),
                 )
             fields[name] = values
-        return BarRows(table.select(list(KEYS)), at, symbol, fields)
+        return BarRows(table.select(self._kept), at, symbol, fields)
 
     def _number(self, symbol: str) -> int:
         number = self._numbers.setdefault(symbol, len(self.symbols))

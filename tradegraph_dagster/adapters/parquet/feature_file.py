@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from tradegraph_dagster.adapters.parquet.bar_file import BarFile, BarRows
 from tradegraph_dagster.domain.core.errors import SchemaError, StoreUnavailable
 from tradegraph_dagster.domain.features.blocks import PlacedRows, rows_to_columns
+from tradegraph_dagster.domain.features.compute import industry_of, traded_across
 from tradegraph_dagster.domain.features.schema import FeatureSet
 
 # Values of a chunk, 4 bytes each; two chunks are held at once.
@@ -243,8 +244,10 @@ def _compute(chunk: _Chunk, feature_set: FeatureSet, buffer: _Buffer, threads: i
         names=[*keys.column_names, *names],
     )
     if feature_set.across:
-        frame = pl.DataFrame(table).with_columns(pl.lit(None, pl.String).alias("industry"))
-        table = feature_set.across(frame).to_arrow()
+        frame = pl.DataFrame(table)
+        is_traded = pl.Series(~np.isnan(chunk.rows.fields["close"][chunk.lead :]))
+        compared = traded_across(frame.with_columns(industry_of(frame)), is_traded, feature_set)
+        table = compared.to_arrow()
     return table
 
 

@@ -1,7 +1,8 @@
 """The lake as Parquet files: `<root>/<table>/<partition>.parquet`.
 
 A file is written beside its final name, flushed and renamed, so a reader sees the old content or
-the new, never a half. The content fingerprint is kept in the file's own metadata.
+the new, never a half. The content fingerprint and the schema's version are kept in the file's own
+metadata.
 """
 
 from __future__ import annotations
@@ -23,11 +24,17 @@ from tradegraph_dagster.domain.core.errors import (
     StoreUnavailable,
 )
 from tradegraph_dagster.domain.core.fingerprint import frame_fingerprint
-from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame
+from tradegraph_dagster.domain.core.frames import (
+    FrameSchema,
+    check_frame,
+    fill_absent,
+    require_version,
+)
 
 # Higher levels of zstd save 1 % of the space and take a third more time.
 COMPRESSION_LEVEL = 1
 _FINGERPRINT_KEY = "tradegraph_fingerprint"
+_VERSION_KEY = "tradegraph_version"
 # A writer's temporary file begins with a dot and is no partition.
 _PARTITION = re.compile(r"\d{4}-\d\d-\d\d\.parquet")
 
@@ -55,7 +62,7 @@ class ParquetFrameStore:
                     compression_level=COMPRESSION_LEVEL,
                     # A file is one session: nobody skips a part of it by its statistics.
                     statistics=False,
-                    metadata={_FINGERPRINT_KEY: fingerprint},
+                    metadata={_FINGERPRINT_KEY: fingerprint, _VERSION_KEY: schema.version},
                 )
                 file.flush()
                 os.fsync(file.fileno())
@@ -74,11 +81,12 @@ class ParquetFrameStore:
     def read(self, schema: FrameSchema, partitions: Sequence[date]) -> pl.DataFrame:
         """Concatenate partitions in the order given, checked against the schema."""
         paths = [self._path(schema.name, day) for day in partitions]
+        self._require_versions(schema, partitions)
         if len(paths) > 1 and _is_ascending(partitions):
             # One call reads many files in parallel; it cannot say which one is bad, so any trouble
             # goes on to the files one by one, which can.
             with suppress(OSError, pl.exceptions.PolarsError, SchemaError):
-                return check_frame(pl.read_parquet(paths), schema)
+                return check_frame(fill_absent(pl.read_parquet(paths), schema), schema)
         return pl.concat([schema.empty(), *(self._read_one(schema, day) for day in partitions)])
 
     def partitions(self, table: str) -> frozenset[date]:
@@ -98,7 +106,7 @@ class ParquetFrameStore:
         path = self._path(table, partition)
         if not path.exists():
             raise MissingSession(f"no file {path}", table=table, session=partition)
-        return self._stored_fingerprint(path)
+        return _notes(path).get(_FINGERPRINT_KEY, "")
 
     def remove(self, table: str, partition: date) -> None:
         """Delete a partition's file."""
@@ -114,7 +122,7 @@ class ParquetFrameStore:
                 f"no file {path}; materialise it first", table=schema.name, session=partition
             )
         try:
-            return check_frame(pl.read_parquet(path), schema)
+            return check_frame(fill_absent(pl.read_parquet(path), schema), schema)
         except (OSError, pl.exceptions.PolarsError, SchemaError) as error:
             raise CorruptPartition(
                 f"cannot use {path}: {error}; materialise the partition again",
@@ -124,18 +132,28 @@ class ParquetFrameStore:
 
     def _holds(self, schema: FrameSchema, partition: date, fingerprint: str) -> bool:
         """Whether the file says so and its content bears it out; a damaged file does not."""
-        if self._stored_fingerprint(self._path(schema.name, partition)) != fingerprint:
+        notes = _notes(self._path(schema.name, partition))
+        if notes.get(_FINGERPRINT_KEY) != fingerprint:
+            return False
+        if notes.get(_VERSION_KEY, "") != schema.version:
             return False
         with suppress(CorruptPartition):
             return frame_fingerprint(self._read_one(schema, partition)) == fingerprint
         return False
 
-    @staticmethod
-    def _stored_fingerprint(path: Path) -> str:
-        try:
-            return pl.read_parquet_metadata(path).get(_FINGERPRINT_KEY, "")
-        except (OSError, pl.exceptions.PolarsError):
-            return ""
+    def _require_versions(self, schema: FrameSchema, partitions: Sequence[date]) -> None:
+        for day in partitions if schema.version else ():
+            # A file that is missing or unreadable is for the reading itself to name.
+            if notes := _notes(self._path(schema.name, day)):
+                require_version(schema, day, notes.get(_VERSION_KEY, ""))
+
+
+def _notes(path: Path) -> dict[str, str]:
+    """A file's own metadata; none where it cannot be read."""
+    try:
+        return pl.read_parquet_metadata(path)
+    except (OSError, pl.exceptions.PolarsError):
+        return {}
 
 
 def _is_ascending(partitions: Sequence[date]) -> bool:

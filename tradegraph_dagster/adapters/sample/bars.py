@@ -39,6 +39,7 @@ class SampleBars:
             board=pl.col("symbol").replace_strict(boards, return_dtype=pl.String),
             listed_on=pl.col("session").min().over("symbol"),
             is_st=pl.lit(False),
+            industry=pl.lit(None, pl.String),
         )
         return conform_frame(rows.filter(pl.col("session").is_in(list(sessions))), INSTRUMENTS)
 

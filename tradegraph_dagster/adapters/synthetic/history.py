@@ -18,7 +18,7 @@ from tradegraph_dagster.adapters.synthetic.prices import (
     limit_percents,
     simulate_prices,
 )
-from tradegraph_dagster.adapters.synthetic.roster import Roster, draw_roster
+from tradegraph_dagster.adapters.synthetic.roster import Roster, draw_roster, industry_of
 from tradegraph_dagster.adapters.synthetic.signal import signal_correlation
 from tradegraph_dagster.domain.core.errors import ConfigError, SourceRefused
 from tradegraph_dagster.domain.core.frames import INSTANT, conform_frame
@@ -133,10 +133,12 @@ def _listed_rows(plan: Plan, roster: Roster) -> pl.DataFrame:
 def _to_instruments(listed: pl.DataFrame, roster: Roster, market: Market) -> pl.DataFrame:
     _, column = np.nonzero(roster.is_listed)
     boards = pl.Series([market.board(symbol) for symbol in roster.symbols])
+    industries = pl.Series([industry_of(symbol) for symbol in roster.symbols])
     code = pl.col("symbol").str.head(6)
     return conform_frame(
         listed.with_columns(
             board=boards.gather(column),
+            industry=industries.gather(column),
             listed_on=pl.Series(roster.listed_on, dtype=pl.Date).gather(column),
             is_st=pl.Series(roster.is_st[roster.is_listed]),
         ).with_columns(

@@ -19,6 +19,8 @@ PREFIXES = (
 _EXCHANGES = {"6": "SH", "0": "SZ", "3": "SZ", "9": "BJ"}
 _BOARD_OPENED = {"3": date(2009, 10, 30), "68": EARLIEST_FIRST, "9": date(2021, 11, 15)}
 
+INDUSTRIES = ("banking", "energy", "health", "machinery", "retail")
+
 LISTED_FRAC = 0.08
 DELISTED_FRAC = 0.04
 FLAGGED_FRAC = 0.04
@@ -101,6 +103,11 @@ def make_symbols(names: int) -> tuple[str, ...]:
         taken[prefix] = taken.get(prefix, 0) + 1
         symbols.append(f"{prefix}{taken[prefix]:03d}.{_EXCHANGES[prefix[0]]}")
     return tuple(sorted(symbols))
+
+
+def industry_of(symbol: str) -> str:
+    """The industry of a code, for good; each industry has names of all boards."""
+    return INDUSTRIES[sum(map(int, symbol[:6])) % len(INDUSTRIES)]
 
 
 def _listing_before(

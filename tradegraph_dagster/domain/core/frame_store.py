@@ -38,6 +38,8 @@ class FrameStore(Protocol):
     def read(self, schema: FrameSchema, partitions: Sequence[date]) -> pl.DataFrame:
         """Concatenate partitions in the order given, checked against the schema.
 
+        One that was stored before its table got a nullable column has nulls in it.
+
         Raises:
             MissingSession: A partition does not exist.
             CorruptPartition: A file cannot be read or does not fit.

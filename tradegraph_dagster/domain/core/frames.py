@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import SchemaError
+from tradegraph_dagster.domain.core.errors import CorruptPartition, SchemaError
 
 SESSION_SYMBOL = ("session", "symbol")
 INSTANT = pl.Datetime("us", "UTC")
@@ -39,12 +40,15 @@ class FrameSchema:
         doc: One sentence, shown in the generated reference.
         columns: In stored order.
         key: Columns that sort the frame and are unique together.
+        version: What made the values, where that can change under the same columns. It is stored
+            with each partition, and one stored under another version is not read.
     """
 
     name: str
     doc: str
     columns: Mapping[str, Column]
     key: tuple[str, ...] = field(default=SESSION_SYMBOL)
+    version: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
@@ -102,6 +106,37 @@ def conform_frame(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
         raise SchemaError(f"cannot cast to the schema: {error}", table=schema.name) from error
     is_sorted = _is_ascending(cast, schema.key)
     return check_frame(cast if is_sorted else cast.sort(schema.key), schema)
+
+
+def fill_absent(frame: pl.DataFrame, schema: FrameSchema) -> pl.DataFrame:
+    """A stored frame with the nullable columns that its table has got since, as nulls.
+
+    A frame that differs from `schema` in any other way is returned unchanged, for the check to
+    refuse.
+    """
+    absent = [name for name in schema.columns if name not in frame.columns]
+    is_older = frame.columns == [name for name in schema.columns if name not in absent]
+    if not absent or not is_older or set(absent) & set(schema.required):
+        return frame
+    return frame.select(
+        pl.lit(None, dtype).alias(name) if name in absent else name
+        for name, dtype in schema.dtypes.items()
+    )
+
+
+def require_version(schema: FrameSchema, partition: date, found: str) -> None:
+    """Refuse a partition that was stored under another version than the schema's.
+
+    Raises:
+        CorruptPartition: It has the columns and may not have the meaning.
+    """
+    if found != schema.version:
+        raise CorruptPartition(
+            f"expected values of {schema.version}, found those of {found or 'no named version'}; "
+            "make the partition again with `tradegraph backfill --remake`",
+            table=schema.name,
+            session=partition,
+        )
 
 
 def only_symbols(frame: pl.DataFrame, symbols: Sequence[str] | None) -> pl.DataFrame:

@@ -25,7 +25,7 @@ def frames_to_dataset(
 
     Args:
         features: Rows of `feature_set.schema`.
-        labels: LABELS rows.
+        labels: LABELS rows of one horizon.
         universe: UNIVERSE rows; who is no member on a session is left out.
         feature_set: Whose columns become x, in its order.
         sessions: Sessions to keep.
@@ -40,6 +40,7 @@ def frames_to_dataset(
     return Dataset(
         x=rows.select(names).to_numpy(order="c").astype(np.float32, copy=False),
         y=rows.get_column("label").to_numpy().astype(np.float64, copy=False),
+        is_entry_tradable=rows.get_column("is_entry_tradable").to_numpy(),
         sessions=rows.get_column("session").to_numpy().astype("datetime64[D]"),
         symbols=rows.get_column("symbol").to_numpy().astype(np.str_),
         feature_names=names,
@@ -50,12 +51,17 @@ def frames_to_dataset(
 def rows_to_learn(
     labels: pl.DataFrame, universe: pl.DataFrame, sessions: Sequence[date]
 ) -> pl.DataFrame:
-    """The (session, symbol, label) of members that have a label, on the sessions given."""
+    """Labels of members that have one, on the sessions given.
+
+    Rows that could not be entered are kept, as in qlib: which they are is not known before the
+    entry's close, so learning without them would be learning from rows chosen with hindsight. The
+    evaluation shows both figures.
+    """
     members = universe.filter("is_member").select(SESSION_SYMBOL)
     return (
         labels.filter(pl.col("session").is_in(list(sessions)), pl.col("label").is_finite())
         .join(members, on=SESSION_SYMBOL, how="semi")
-        .select(*SESSION_SYMBOL, "label")
+        .select(*SESSION_SYMBOL, "label", "is_entry_tradable")
     )
 
 
@@ -66,6 +72,7 @@ def rows_of_sessions(dataset: Dataset, sessions: Sequence[date]) -> Dataset:
         dataset,
         x=dataset.x[kept],
         y=dataset.y[kept],
+        is_entry_tradable=dataset.is_entry_tradable[kept],
         sessions=dataset.sessions[kept],
         symbols=dataset.symbols[kept],
     )

@@ -9,7 +9,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, conform_frame
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
-from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.markets.schema import Market
 from tradegraph_dagster.domain.quality.price_bands import add_price_bands
 
@@ -25,25 +25,26 @@ def bars_to_labels(
     *,
     sessions: Sequence[date],
     calendar: SessionCalendar,
-    horizon: int,
+    span: LabelSpan,
     market: Market,
 ) -> pl.DataFrame:
     """Label every instrument with a bar on a session.
 
-    A forecast made after the close of t is bought at the close of t+1 and sold at the close of
-    t+1+horizon.
+    A forecast made after the close of t is bought at the close of t + `span.entry` and sold at the
+    close of t + `span.exit`.
 
-    Timing: the label of t reads closes of t+1 and t+h+1, and exists once the latter has closed.
+    Timing: the label of t reads these two closes and no other bar after t.
 
     Args:
-        bars: VALIDATED_BARS rows of the sessions and of the `horizon` + 1 sessions after each.
+        bars: VALIDATED_BARS rows of the sessions, of their entries and of their exits; others are
+            not read.
         sessions: Sessions t to label.
-        calendar: Counts the sessions, and must reach `horizon` + 1 beyond the last.
-        horizon: Sessions a position is held.
-        market: Whose price limits decide whether t+1 could be bought at its close.
+        calendar: Counts the sessions, and must reach `span.exit` beyond the last.
+        span: Which closes to read.
+        market: Whose price limits decide whether the entry could be bought at its close.
 
     Returns:
-        LABELS rows. The label is null where t+1 or t+h+1 was not traded.
+        Rows of `span.table`. The label is null where the entry or the exit was not traded.
 
     Raises:
         MissingSession: The calendar does not reach far enough.
@@ -51,8 +52,8 @@ def bars_to_labels(
     spans = pl.DataFrame(
         {
             "session": list(sessions),
-            "entry": [calendar.shift(day, 1) for day in sessions],
-            "exit": [calendar.shift(day, 1 + horizon) for day in sessions],
+            "entry": [calendar.shift(day, span.entry) for day in sessions],
+            "exit": [calendar.shift(day, span.exit) for day in sessions],
         },
         schema=dict.fromkeys(("session", "entry", "exit"), pl.Date),
     )
@@ -72,7 +73,7 @@ def bars_to_labels(
             label=pl.col("exit_close") / pl.col("entry_close") - 1,
             is_entry_tradable=pl.col("entry_close").is_not_null() & pl.col("is_limited").is_null(),
         ),
-        LABELS,
+        span.table,
     )
 
 

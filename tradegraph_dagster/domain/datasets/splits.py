@@ -13,8 +13,8 @@ from tradegraph_dagster.domain.datasets.schema import Split, SplitPlan
 def window_to_split(sessions: Sequence[date], plan: SplitPlan) -> Split:
     """Cut labelled sessions into train, valid and test, counted back from the end.
 
-    Between two blocks `plan.purge_sessions` are dropped: the label of t reads closes up to t+h+1,
-    so the last train label ends before the valid block's first session.
+    Between two blocks `plan.purge_sessions` are dropped, so that the last label before a block ends
+    with the close before the block's first session.
 
     Args:
         sessions: Every labelled session of the window, ascending. A session missing among them

@@ -17,7 +17,7 @@ from tradegraph_dagster.domain.core.frame_store import (
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
 from tradegraph_dagster.domain.datasets.assemble import frames_to_dataset, rows_to_learn
 from tradegraph_dagster.domain.datasets.labels import bars_to_labels
-from tradegraph_dagster.domain.datasets.schema import LABELS, Dataset
+from tradegraph_dagster.domain.datasets.schema import Dataset, LabelSpan
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
@@ -28,46 +28,53 @@ CHUNK_SESSIONS = 250
 LOAD_SESSIONS = 40
 
 
-def label_sessions(ws: Workspace, sessions: Sequence[date], *, horizon: int) -> StepReport:
-    """Write the labels of each session whose future has closed and passed the gates.
+def label_sessions(ws: Workspace, sessions: Sequence[date], *, span: LabelSpan) -> StepReport:
+    """Write the labels of each session whose span has closed and passed the gates.
+
+    Each horizon has a table of its own, so that a session's short labels wait for no long one, and
+    a partition that exists holds labels that are known.
 
     Args:
-        ws: Reads `validated_bars` of t to t+h+1.
+        ws: Reads `validated_bars` of the span of each session.
         sessions: Sessions t to label.
-        horizon: Sessions a position is held, h.
+        span: Which closes to read, and so which table to write.
 
     Returns:
         What was written, and the sessions that wait for a later session.
     """
-    spans, withheld = _spans(ws, sessions, horizon)
+    table = span.table
+    spans, withheld = _spans(ws, sessions, span)
     ready, waiting = split_ready(
-        ws.store, {VALIDATED_BARS.name: spans.__getitem__}, sorted(spans), table=LABELS.name
+        ws.store, {VALIDATED_BARS.name: spans.__getitem__}, sorted(spans), table=table.name
     )
     written: list[Written] = []
     for start in range(0, len(ready), CHUNK_SESSIONS):
         chunk = ready[start : start + CHUNK_SESSIONS]
         bars = ws.store.read(VALIDATED_BARS, sorted({day for t in chunk for day in spans[t]}))
         labels = bars_to_labels(
-            bars, sessions=chunk, calendar=ws.calendar, horizon=horizon, market=ws.market
+            bars, sessions=chunk, calendar=ws.calendar, span=span, market=ws.market
         )
-        written += write_sessions(ws.store, LABELS, labels, chunk, _facts)
+        written += write_sessions(ws.store, table, labels, chunk, _facts)
     return StepReport(tuple(written), withheld | waiting)
 
 
-def load_dataset(ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date]) -> Dataset:
+def load_dataset(
+    ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date], *, span: LabelSpan
+) -> Dataset:
     """Read the rows to learn from or to judge by.
 
     Args:
-        ws: Reads `features`, `labels` and `universe` of the sessions.
+        ws: Reads `features`, the span's labels and `universe` of the sessions.
         feature_set: Which features the lake holds.
         sessions: Sessions to read.
+        span: Whose labels to read.
 
     Raises:
         MissingSession: A session has no features, labels or universe yet.
         CorruptPartition: The stored features are of another set.
     """
     days = sorted(sessions)
-    labels, universe = ws.store.read(LABELS, days), ws.store.read(UNIVERSE, days)
+    labels, universe = ws.store.read(span.table, days), ws.store.read(UNIVERSE, days)
     keys = rows_to_learn(labels, universe, days).select(SESSION_SYMBOL)
     parts = [feature_set.schema.empty()]
     for start in range(0, len(days), LOAD_SESSIONS):
@@ -77,13 +84,13 @@ def load_dataset(ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date
 
 
 def _spans(
-    ws: Workspace, sessions: Sequence[date], horizon: int
+    ws: Workspace, sessions: Sequence[date], span: LabelSpan
 ) -> tuple[dict[date, tuple[date, ...]], dict[date, TradeGraphError]]:
-    """Sessions t to t+h+1 of each t, and the t whose future the calendar does not know yet."""
+    """The span of each session, and the sessions whose span the calendar does not know yet."""
     spans, withheld = {}, {}
     for session in sessions:
         try:
-            spans[session] = ws.calendar.between(session, ws.calendar.shift(session, horizon + 1))
+            spans[session] = span.sessions(ws.calendar, session)
         except MissingSession as error:
             withheld[session] = error
     return spans, dict(withheld)

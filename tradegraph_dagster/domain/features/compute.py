@@ -74,7 +74,9 @@ def bars_to_features(
         for name, column in zip(computed_set.definitions, columns, strict=True)
     )
     if feature_set.across:
-        features = feature_set.across(_with_industries(features, bars))
+        known = bars.select(*SESSION_SYMBOL, industry_of(bars))
+        features = features.join(known, on=SESSION_SYMBOL, how="left", maintain_order="left")
+        features = traded_across(features, targets.get_column("close").is_not_nan(), feature_set)
     return check_frame(features, feature_set.schema)
 
 
@@ -169,8 +171,29 @@ def _rows_of_instruments(
     )
 
 
-def _with_industries(features: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
-    if "industry" not in bars.columns:
-        return features.with_columns(pl.lit(None, pl.String).alias("industry"))
-    known = bars.select(*SESSION_SYMBOL, "industry")
-    return features.join(known, on=SESSION_SYMBOL, how="left", maintain_order="left")
+def industry_of(bars: pl.DataFrame) -> pl.Expr:
+    """The column `industry`, null throughout where there is none."""
+    return pl.col("industry") if "industry" in bars.columns else pl.lit(None).alias("industry")
+
+
+def traded_across(
+    rows: pl.DataFrame, is_traded: pl.Series, feature_set: FeatureSet
+) -> pl.DataFrame:
+    """Compare the instruments of each session that were traded on it; the others have NaN.
+
+    Args:
+        rows: (session, symbol, industry, the base's features) of whole sessions.
+        is_traded: Of each row. The windows of a suspended instrument have values that are not of
+            the session.
+        feature_set: A set with `across`; the rows of another are returned as they are.
+    """
+    if feature_set.across is None or feature_set.base is None:
+        return rows
+    names = list(feature_set.base.definitions)
+    blank = pl.lit(np.nan, pl.Float32)
+    return feature_set.across(
+        rows.with_columns(
+            pl.col("industry").cast(pl.String),
+            *(pl.when(is_traded).then(pl.col(name)).otherwise(blank).alias(name) for name in names),
+        )
+    )

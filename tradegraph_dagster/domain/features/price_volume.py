@@ -1,13 +1,12 @@
 """The arithmetic behind Alpha158's families, over a grid of instruments.
 
-Each function fills family name -> float32 array of shape (windows, rows), or (rows,) for the bar
-shapes; rows are the grid's cells, flat. Windows are those of `kernels`; element-wise arithmetic
-stays in float32.
+Each family is an array of shape (windows, cells), a bar shape one of shape (cells,); the cells are
+the grid's, flat. Windows are those of `kernels`; element-wise arithmetic stays in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,22 +52,39 @@ class FlatBars:
         return cls(rounded, stride, ages > 0, np.minimum(SIZES, np.maximum(ages, 1.0)))
 
 
-def window_families(bars: FlatBars, *, is_reference: bool) -> Iterator[Families]:
-    """Every family of windows, a few at a time.
+def grid_to_features(grid: BarGrid, names: Sequence[str], *, is_reference: bool) -> np.ndarray:
+    """Compute the columns of Alpha158, in the order of `names`; see `FeatureSet.compute`.
 
     Args:
-        bars: The grid.
+        grid: The bars.
+        names: Bar shapes, and of each family its windows, shortest first and side by side.
         is_reference: Missing bars weigh as they do in the reference: the place of an extreme is
             that of the oldest missing bar of the window, and a row whose change is missing counts
             as one that neither rose nor fell. Otherwise missing bars are passed over.
     """
+    bars = FlatBars.of(grid)
+    result = np.empty((len(names), len(grid.sessions), len(grid.begins_at)), dtype=np.float32)
+    flat = result.reshape(len(names), -1)
+    column = {name: place for place, name in enumerate(names)}
+    with np.errstate(all="ignore"):
+        for name, values in _bar_shapes(bars).items():
+            flat[column[name]] = values
+        for families in _window_families(bars, is_reference=is_reference):
+            for name, values in families.items():
+                begin = column[f"{name}{kernels.WINDOWS[0]}"]
+                flat[begin : begin + len(kernels.WINDOWS)] = values
+    return result
+
+
+def _window_families(bars: FlatBars, *, is_reference: bool) -> Iterator[Families]:
+    """Every family of windows, a few at a time."""
     yield _price_windows(bars)
     yield _volume_windows(bars)
     yield _extreme_windows(bars, gap_counts_as_extreme=is_reference)
     yield _change_windows(bars, gap_is_no_change=is_reference)
 
 
-def bar_shapes(bars: FlatBars) -> Families:
+def _bar_shapes(bars: FlatBars) -> Families:
     """Shapes of the bar itself, and its prices over the close."""
     open_, high, low, close = (bars.fields[name] for name in ("open", "high", "low", "close"))
     length = high - low + TINY

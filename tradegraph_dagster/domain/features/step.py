@@ -16,7 +16,9 @@ from tradegraph_dagster.domain.core.frame_store import (
 )
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
 from tradegraph_dagster.domain.features.compute import bars_to_features
+from tradegraph_dagster.domain.features.inputs import keep_inputs, read_inputs
 from tradegraph_dagster.domain.features.schema import FEATURES, FeatureSet
+from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 
@@ -26,42 +28,44 @@ CHUNK_VALUES = 80_000_000
 
 
 def compute_features(
-    ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date]
+    ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date], *, threads: int = 1
 ) -> StepReport:
     """Write the features of each session whose whole window is validated.
 
     Args:
         ws: Reads `validated_bars` of the session and of `feature_set.lookback` sessions before it,
             fewer at the start of the history. The range is worked off in chunks that fit in memory;
-            each chunk reads each of its partitions once.
+            each chunk reads each of its partitions once. For a set that compares instruments also
+            `instruments` of the same sessions.
         feature_set: What to compute.
         sessions: Sessions to compute.
+        threads: Threads to compute with; the numbers are the same for any.
 
     Returns:
         What was written, each with its share of missing values and the set's version, and the
-        sessions that wait for a validated session in their window.
+        sessions that wait for one of their window.
     """
     rows_read = feature_set.lookback + 1
-    ready, withheld = split_ready(
-        ws.store,
-        {VALIDATED_BARS.name: lambda day: ws.trailing(day, rows_read)},
-        sessions,
-        table=FEATURES,
-    )
+    read = (VALIDATED_BARS, INSTRUMENTS) if feature_set.across else (VALIDATED_BARS,)
+    needs = {schema.name: lambda day: ws.trailing(day, rows_read) for schema in read}
+    ready, withheld = split_ready(ws.store, needs, sessions, table=FEATURES)
     written: list[Written] = []
     for chunk in _chunks(ws, feature_set, sorted(ready)):
         window = sorted({day for session in chunk for day in ws.trailing(session, rows_read)})
-        bars = ws.store.read(VALIDATED_BARS, window)
+        bars = read_inputs(ws, feature_set, window)
         features = bars_to_features(
             bars,
             feature_set,
             sessions=chunk,
             calendar=ws.calendar,
             history_begins=ws.first_session,
+            threads=threads,
         )
-        written += write_sessions(
+        made = write_sessions(
             ws.store, feature_set.schema, features, chunk, lambda part: _facts(part, feature_set)
         )
+        keep_inputs(ws, bars, made, lookback=feature_set.lookback)
+        written += made
     return StepReport(tuple(written), withheld)
 
 

@@ -19,6 +19,9 @@ INSTRUMENTS = FrameSchema(
         "board": Column(pl.String, "board by the market's own table"),
         "listed_on": Column(pl.Date, "first trading date"),
         "is_st": Column(pl.Boolean, "under special treatment (China)"),
+        "industry": Column(
+            pl.String, "industry, by the source's own classes; null if unknown", nullable=True
+        ),
     },
 )
 

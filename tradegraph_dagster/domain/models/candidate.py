@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import conform_frame
-from tradegraph_dagster.domain.datasets.schema import Dataset, Split
+from tradegraph_dagster.domain.datasets.schema import Dataset, LabelSpan, Split
 from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL, ModelVersion
 
 
@@ -27,14 +27,20 @@ def dataset_fingerprint(*blocks: Dataset) -> str:
 
 
 def dataset_to_labels(dataset: Dataset) -> pl.DataFrame:
-    """session, symbol and raw label of each row."""
+    """session, symbol, raw label and is_entry_tradable of each row."""
     return pl.DataFrame(
         {
             "session": dataset.sessions.astype("datetime64[D]"),
             "symbol": [str(symbol) for symbol in dataset.symbols],
             "label": dataset.y,
+            "is_entry_tradable": dataset.is_entry_tradable,
         },
-        schema={"session": pl.Date, "symbol": pl.String, "label": pl.Float64},
+        schema={
+            "session": pl.Date,
+            "symbol": pl.String,
+            "label": pl.Float64,
+            "is_entry_tradable": pl.Boolean,
+        },
     )
 
 
@@ -44,7 +50,13 @@ def dataset_to_scores(dataset: Dataset, scores: np.ndarray) -> pl.DataFrame:
 
 
 def candidate_row(
-    month: date, model: ModelVersion, split: Split, *, fingerprint: str, train_rows: int
+    month: date,
+    model: ModelVersion,
+    split: Split,
+    *,
+    span: LabelSpan,
+    fingerprint: str,
+    train_rows: int,
 ) -> pl.DataFrame:
     """The month's CANDIDATE_MODEL row."""
     row = {
@@ -53,6 +65,7 @@ def candidate_row(
         "artifact_sha256": model.artifact_sha256,
         "kind": model.kind,
         "feature_set_version": model.feature_set_version,
+        "horizon_sessions": span.horizon,
         "dataset_fingerprint": fingerprint,
         "trained_through": model.trained_through,
         "train_rows": train_rows,

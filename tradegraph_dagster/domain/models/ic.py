@@ -46,6 +46,27 @@ def session_ics(
     return pl.DataFrame(rows, schema=_ICS, orient="row")
 
 
+def tradable_ics(
+    scores: pl.DataFrame, labels: pl.DataFrame, *, min_names: int = MIN_NAMES
+) -> pl.DataFrame:
+    """As `session_ics`, with the same across the names that could be bought at their entry.
+
+    Args:
+        scores: As in `session_ics`.
+        labels: session, symbol, label, is_entry_tradable.
+        min_names: As in `session_ics`.
+
+    Returns:
+        Its columns, and tradable_ic, tradable_rank_ic and tradable_names.
+    """
+    entered = labels.filter("is_entry_tradable")
+    coefficients = session_ics(scores, entered, min_names=min_names)
+    return session_ics(scores, labels, min_names=min_names).join(
+        coefficients.rename({name: f"tradable_{name}" for name in ("ic", "rank_ic", "names")}),
+        on="session",
+    )
+
+
 def mean_with_error(values: Iterable[float | None], *, overlap: int = 0) -> MeanWithError:
     """Mean of the values that are numbers, with a Newey-West standard error.
 

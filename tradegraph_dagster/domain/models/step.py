@@ -20,7 +20,7 @@ from tradegraph_dagster.domain.core.catalogue import load_entry
 from tradegraph_dagster.domain.core.errors import TrainingRefused
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.datasets.assemble import standardise_label
-from tradegraph_dagster.domain.datasets.schema import LABELS, Dataset, Split
+from tradegraph_dagster.domain.datasets.schema import Dataset, LabelSpan, Split
 from tradegraph_dagster.domain.datasets.splits import window_to_split
 from tradegraph_dagster.domain.datasets.step import load_dataset
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
@@ -47,8 +47,6 @@ from tradegraph_dagster.domain.models.window import materialised, training_windo
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
 logger = logging.getLogger(__name__)
-
-LEARNING_TABLES = (FEATURES, LABELS.name, UNIVERSE.name)
 
 
 class _Blocks(NamedTuple):
@@ -86,9 +84,9 @@ def train_month(
     logger.info("train_month start month=%s kind=%s", month, plan.kind)
     kind, feature_set = _load_kind(plan.kind), load_feature_set(plan.feature_set)
     window = training_window(ws.calendar, month, plan.split, first=ws.first_session)
-    usable = materialised(window, learnable_sessions(ws), month)
+    usable = materialised(window, learnable_sessions(ws, plan.split.span), month)
     split = window_to_split(usable, plan.split)
-    fitted = _fit(kind, plan, _load_blocks(ws, feature_set, split, month))
+    fitted = _fit(kind, plan, _load_blocks(ws, feature_set, split, month, plan.split.span))
     path = scratch / f"{plan.kind}-{ws.market.name}-{month}.model"
     kind.save(fitted.forecaster, path)
     tags = _tags(ws, month, plan, split, feature_set_version=feature_set.version)
@@ -99,7 +97,7 @@ def train_month(
         metrics=fitted.metrics,
     )
     path.unlink()
-    written = _write(ws, month, model, split, fitted)
+    written = _write(ws, month, model, split, fitted, plan.split.span)
     logger.info("train_month done month=%s version=%s", month, model.version)
     facts = {**written.facts, "missing_sessions": len(window) - len(usable)}
     return replace(written, facts=facts)
@@ -115,9 +113,10 @@ def load_version(registry: ModelRegistry, version: str) -> tuple[Forecaster, Mod
     return _load_kind(model.kind).load(path), model
 
 
-def learnable_sessions(ws: Workspace) -> frozenset[date]:
-    """Sessions whose features, labels and universe are all in the lake."""
-    return frozenset.intersection(*(ws.store.partitions(table) for table in LEARNING_TABLES))
+def learnable_sessions(ws: Workspace, span: LabelSpan) -> frozenset[date]:
+    """Sessions whose features, labels of a span and universe are all in the lake."""
+    tables = (FEATURES, span.table.name, UNIVERSE.name)
+    return frozenset.intersection(*(ws.store.partitions(table) for table in tables))
 
 
 def _load_kind(name: str) -> ModelKind:
@@ -125,9 +124,14 @@ def _load_kind(name: str) -> ModelKind:
     return kind
 
 
-def _load_blocks(ws: Workspace, feature_set: FeatureSet, split: Split, month: date) -> _Blocks:
+def _load_blocks(
+    ws: Workspace, feature_set: FeatureSet, split: Split, month: date, span: LabelSpan
+) -> _Blocks:
     blocks = _Blocks(
-        *(load_dataset(ws, feature_set, days) for days in (split.train, split.valid, split.test))
+        *(
+            load_dataset(ws, feature_set, days, span=span)
+            for days in (split.train, split.valid, split.test)
+        )
     )
     for name, block in blocks._asdict().items():
         if len(block.y) == 0:
@@ -160,11 +164,12 @@ def _tags(
     ws: Workspace, month: date, plan: TrainingPlan, split: Split, *, feature_set_version: str
 ) -> dict[str, str]:
     # The fit has seen the closes that the label of the last valid session reads, and none after.
-    seen = ws.calendar.shift(split.valid[-1], plan.split.purge_sessions)
+    seen = ws.calendar.shift(split.valid[-1], plan.split.span.exit)
     return {
         "trained_through": seen.isoformat(),
         "kind": plan.kind,
         "feature_set_version": feature_set_version,
+        "horizon_sessions": str(plan.split.horizon_sessions),
         "market": ws.market.name,
         "month": month.isoformat(),
         "seed": str(plan.seed),
@@ -172,7 +177,12 @@ def _tags(
 
 
 def _write(
-    ws: Workspace, month: date, model: ModelVersion, split: Split, fitted: _Fitted
+    ws: Workspace,
+    month: date,
+    model: ModelVersion,
+    split: Split,
+    fitted: _Fitted,
+    span: LabelSpan,
 ) -> Written:
     train, test = fitted.blocks.train, fitted.blocks.test
     series = {("feature", name): train.x[:, at] for at, name in enumerate(train.feature_names)}
@@ -180,7 +190,12 @@ def _write(
     series["score", ""] = fitted.forecaster.predict(test.x)
     ws.store.write(FEATURE_REFERENCE, month, values_to_reference(month, series))
     row = candidate_row(
-        month, model, split, fingerprint=fitted.fingerprint, train_rows=len(train.y)
+        month,
+        model,
+        split,
+        span=span,
+        fingerprint=fitted.fingerprint,
+        train_rows=len(train.y),
     )
     facts: dict[str, float | int | str] = {
         "model_version": model.version,

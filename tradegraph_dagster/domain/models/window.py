@@ -46,15 +46,14 @@ def training_window(
 ) -> tuple[date, ...]:
     """Sessions whose labels read no close after the last training session.
 
-    As many as `plan` can use, with its two purges, and none before `first`. The label of t reads
-    the closes of t+1 and t+h+1.
+    As many as `plan` can use, with its two purges, and none before `first`.
 
     Raises:
         TrainingRefused: There are none.
     """
     last = last_training_session(calendar, month)
     longest = plan.train_sessions + plan.valid_sessions + plan.test_sessions
-    sessions = calendar.between(first, last)[: -plan.purge_sessions]
+    sessions = calendar.between(first, last)[: -plan.span.exit]
     if not sessions:
         raise TrainingRefused(
             f"no session from {first} to {last} has a label; history is too short for this month",

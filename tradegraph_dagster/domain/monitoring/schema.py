@@ -47,7 +47,8 @@ class DriftPolicy:
     """When drift matters.
 
     Attributes:
-        window_sessions: Recent sessions compared with the reference.
+        window_sessions: Recent sessions compared with the reference, and newest labelled ones whose
+            RankIC counts.
         yellow_psi: Index from which a feature is watched.
         red_psi: Index from which it counts as drifting.
         red_share: Share of drifting features that makes the report red.

@@ -11,7 +11,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.errors import MissingSession, NoChampion
 from tradegraph_dagster.domain.core.frame_store import Written
-from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.features.schema import FEATURES, FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ic import MeanWithError, mean_with_error, session_ics
@@ -30,16 +30,16 @@ logger = logging.getLogger(__name__)
 
 
 def report_drift(
-    ws: Workspace, *, session: date, policy: DriftPolicy, feature_set: FeatureSet, horizon: int
+    ws: Workspace, *, session: date, policy: DriftPolicy, feature_set: FeatureSet, span: LabelSpan
 ) -> Written:
     """Compare the window that ends at `session` with what its champion learned from.
 
     Features and scores are those of the universe's members, as in training; scores only those of
-    the champion itself. The RankIC is that of whatever was forecast, on the sessions of the window
-    whose labels were known. Sessions that the gates withheld are left out; `session` itself must
-    exist.
+    the champion itself. The RankIC is that of whatever was forecast, over a window as long that
+    ends where labels are known, however long their span. Sessions that the gates withheld are left
+    out; `session` itself must exist.
 
-    Timing: reads nothing after `session`. The label of t is known once t+`horizon`+1 has closed;
+    Timing: reads nothing after `session`. The label of t is known once t + `span.exit` has closed;
     later ones change nothing, however often the report is made again.
 
     Raises:
@@ -58,15 +58,12 @@ def report_drift(
             session=session,
         )
     window = _window(ws, session, policy)
-    forecasts = ws.store.read(FORECASTS, window)
-    scores = forecasts.filter(pl.col("model_version") == champion)["score"].to_numpy()
+    forecasts = ws.store.read(FORECASTS, window).filter(pl.col("model_version") == champion)
     report = features_to_drift(
         session,
-        {**_feature_values(ws, feature_set, window), ("score", ""): scores},
+        {**_feature_values(ws, feature_set, window), ("score", ""): forecasts["score"].to_numpy()},
         ws.store.read(FEATURE_REFERENCE, [month]),
-        rank_ic=_realised_rank_ic(
-            ws, forecasts, _labelled(ws, window, session, horizon), policy.min_names
-        ),
+        rank_ic=_realised_rank_ic(ws, session, policy, span),
         policy=policy,
     )
     fingerprint = ws.store.write(DRIFT_REPORT, session, report)
@@ -102,19 +99,16 @@ def _feature_values(
     return {("feature", name): rows[name].to_numpy() for name in feature_set.definitions}
 
 
-def _labelled(
-    ws: Workspace, window: Sequence[date], session: date, horizon: int
-) -> tuple[date, ...]:
-    """Sessions of the window whose labels exist and could be known at the close of `session`."""
-    made = ws.store.partitions(LABELS.name)
-    unknown = frozenset(ws.calendar.trailing(session, horizon + 1))
-    return tuple(day for day in window if day in made and day not in unknown)
-
-
 def _realised_rank_ic(
-    ws: Workspace, forecasts: pl.DataFrame, labelled: Sequence[date], min_names: int
+    ws: Workspace, session: date, policy: DriftPolicy, span: LabelSpan
 ) -> MeanWithError:
-    labels = ws.store.read(LABELS, labelled)
-    known = forecasts.filter(pl.col("session").is_in(labelled))
-    ics = session_ics(known, labels, min_names=min_names)
-    return mean_with_error(ics["rank_ic"])
+    """Over the newest sessions whose labels could be known at the close of `session`."""
+    closed = ws.trailing(session, policy.window_sessions + span.exit)[: -span.exit]
+    made = ws.store.partitions(span.table.name) & ws.store.partitions(FORECASTS.name)
+    days = tuple(day for day in closed if day in made)
+    ics = session_ics(
+        ws.store.read(FORECASTS, days),
+        ws.store.read(span.table, days),
+        min_names=policy.min_names,
+    )
+    return mean_with_error(ics["rank_ic"], overlap=span.overlap)

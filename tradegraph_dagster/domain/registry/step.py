@@ -11,12 +11,12 @@ import polars as pl
 from tradegraph_dagster.domain.core.errors import FeatureMismatch, MissingSession
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
-from tradegraph_dagster.domain.datasets.schema import Dataset
+from tradegraph_dagster.domain.datasets.schema import Dataset, LabelSpan
 from tradegraph_dagster.domain.datasets.step import load_dataset
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.candidate import dataset_to_labels, dataset_to_scores
-from tradegraph_dagster.domain.models.ic import mean_with_error, session_ics
+from tradegraph_dagster.domain.models.ic import mean_with_error, tradable_ics
 from tradegraph_dagster.domain.models.ports import ModelRegistry
 from tradegraph_dagster.domain.models.schema import (
     CANDIDATE_MODEL,
@@ -45,8 +45,9 @@ logger = logging.getLogger(__name__)
 def evaluate_month(
     ws: Workspace, *, month: date, registry: ModelRegistry, plan: TrainingPlan, min_names: int
 ) -> Written:
-    """Score the candidate and the champion before it on the candidate's test block.
+    """Score the candidate and the champion before it on the candidate's test block and horizon.
 
+    The IC is taken over all names with a label, and over those that could be bought at their entry.
     Sessions that a model has seen are left out for that model, and so for the comparison. A
     champion that reads another feature set version cannot be scored and gets no rows.
 
@@ -75,7 +76,7 @@ def evaluate_month(
     rows = conform_frame(pl.concat(frames), EVALUATION)
     fingerprint = ws.store.write(EVALUATION, month, rows)
     logger.info("evaluate_month done month=%s rows=%d", month, rows.height)
-    return Written(month, rows.height, fingerprint, _means(rows))
+    return Written(month, rows.height, fingerprint, _means(rows, _span(candidate)))
 
 
 def promote_month(
@@ -115,7 +116,7 @@ def promote_month(
         policy,
         is_contested=rival is not None,
         blocked=blocked,
-        overlap=_label_overlap(ws, candidate),
+        overlap=_span(candidate).overlap,
     )
     champion = model.version if verdict.is_promoted else incumbent
     row = _champion_row(ws, month, candidate["model_version"], champion, verdict)
@@ -183,9 +184,11 @@ def _test_rows(ws: Workspace, candidate: dict[str, Any], plan: TrainingPlan) -> 
             table=EVALUATION.name,
             session=candidate["month"],
         )
-    learnable = learnable_sessions(ws)
+    span = _span(candidate)
+    learnable = learnable_sessions(ws, span)
     block = ws.calendar.between(candidate["test_first"], candidate["test_last"])
-    return load_dataset(ws, feature_set, tuple(day for day in block if day in learnable))
+    days = tuple(day for day in block if day in learnable)
+    return load_dataset(ws, feature_set, days, span=span)
 
 
 def _unseen_ics(
@@ -193,26 +196,27 @@ def _unseen_ics(
 ) -> pl.DataFrame:
     scores = dataset_to_scores(dataset, forecaster.predict(dataset.x))
     unseen = scores.filter(pl.col("session") > model.trained_through)
-    return session_ics(unseen, dataset_to_labels(dataset), min_names=min_names)
+    return tradable_ics(unseen, dataset_to_labels(dataset), min_names=min_names)
 
 
-def _label_overlap(ws: Workspace, candidate: dict[str, Any]) -> int:
-    # The label of the last valid session reads closes through trained_through, h+1 sessions later;
-    # labels of h sessions overlap in h-1 lags.
-    seen = ws.calendar.between(candidate["valid_last"], candidate["trained_through"])
-    return max(len(seen) - 3, 0)
+def _span(candidate: dict[str, Any]) -> LabelSpan:
+    """The labels that the candidate learned, by which it is judged."""
+    return LabelSpan.of_horizon(candidate["horizon_sessions"])
 
 
-def _means(rows: pl.DataFrame) -> dict[str, float | int | str]:
+def _means(rows: pl.DataFrame, span: LabelSpan) -> dict[str, float | int | str]:
     facts: dict[str, float | int | str] = {}
     for role in (CANDIDATE, CHAMPION_ROLE):
         part = rows.filter(pl.col("role") == role)
-        mean, error, sessions = mean_with_error(part["rank_ic"])
+        mean, error, sessions = mean_with_error(part["rank_ic"], overlap=span.overlap)
         facts[f"{role}_sessions"] = sessions
         if mean is not None:
             facts[f"{role}_rank_ic"] = mean
         if error is not None:
             facts[f"{role}_rank_ic_se"] = error
+        tradable = mean_with_error(part["tradable_rank_ic"]).mean
+        if tradable is not None:
+            facts[f"{role}_tradable_rank_ic"] = tradable
     return facts
 
 

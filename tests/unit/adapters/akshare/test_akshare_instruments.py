@@ -96,13 +96,13 @@ def ask(
 def test_every_exchange_in_the_markets_spelling(server: ExchangeServer) -> None:
     frame = check_frame(ask(server), INSTRUMENTS)
     assert frame.filter(~pl.col("symbol").str.starts_with("0011")).rows() == [
-        (TODAY, "000001.SZ", "平安银行", "main", date(1991, 4, 3), False),
-        (TODAY, "000002.SZ", "万科A", "main", date(1991, 1, 29), False),
-        (TODAY, "300750.SZ", "宁德时代", "chinext", date(2018, 6, 11), False),
-        (TODAY, "600000.SH", "浦发银行", "main", date(1999, 11, 10), False),
-        (TODAY, "600145.SH", "*ST新亿", "main", date(1999, 9, 23), True),
-        (TODAY, "688981.SH", "中芯国际", "star", date(2020, 7, 16), False),
-        (TODAY, "920123.BJ", "名称", "bse", date(2020, 12, 23), False),
+        (TODAY, "000001.SZ", "平安银行", "main", date(1991, 4, 3), False, None),
+        (TODAY, "000002.SZ", "万科A", "main", date(1991, 1, 29), False, None),
+        (TODAY, "300750.SZ", "宁德时代", "chinext", date(2018, 6, 11), False, None),
+        (TODAY, "600000.SH", "浦发银行", "main", date(1999, 11, 10), False, None),
+        (TODAY, "600145.SH", "*ST新亿", "main", date(1999, 9, 23), True, None),
+        (TODAY, "688981.SH", "中芯国际", "star", date(2020, 7, 16), False, None),
+        (TODAY, "920123.BJ", "名称", "bse", date(2020, 12, 23), False, None),
     ]
     assert server.unknown == []
 

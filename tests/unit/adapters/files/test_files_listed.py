@@ -146,3 +146,40 @@ def test_a_symbol_begins_with_its_listing_or_its_first_row(tmp_path: Path) -> No
     assert listed(source, DAYS[0]) == set(NAMES[2:])
     assert listed(source, DAYS[1]) == {NAMES[0], *NAMES[2:]}
     assert listed(source, DAYS[3]) == set(NAMES)
+
+
+def test_the_industry_is_that_of_the_last_row_so_far(tmp_path: Path) -> None:
+    """A later class is never told of an earlier session, and a session without a row keeps one."""
+    options = deliver(
+        tmp_path,
+        without=NAMES[:1],
+        on=DAYS[4:5],
+        missing_rows="suspended",
+        columns=COLUMNS | {"industry": "class"},
+    )
+    told = {NAMES[0]: ["bank"] * 3 + [" power "] + [""] * 3, NAMES[1]: [None] * 7}
+    classes = [
+        (day, name, told.get(name, ["mine"] * 7)[at])
+        for at, day in enumerate(DAYS)
+        for name in NAMES
+    ]
+    schema = {"session": pl.Date, "symbol": pl.String, "class": pl.String}
+    rows = pl.read_csv(tmp_path / "bars.csv", try_parse_dates=True)
+    extra = pl.DataFrame(classes, schema=schema, orient="row")
+    rows.join(extra, on=["session", "symbol"]).write_csv(
+        tmp_path / "bars.csv", quote_style="always"
+    )
+    source = FilesBars(CN, options)
+    found = check_frame(source.instruments(DAYS), INSTRUMENTS)
+    industries = {name: found.filter(symbol=name)["industry"].to_list() for name in NAMES[:3]}
+    assert industries == {
+        NAMES[0]: ["bank"] * 3 + ["power"] * 2 + [None] * 2,
+        NAMES[1]: [None] * 7,
+        NAMES[2]: ["mine"] * 7,
+    }
+    assert check_frame(source.bars(DAYS), RAW_BARS).height == len(DAYS) * len(NAMES)
+
+
+def test_without_a_column_no_industry_is_known(tmp_path: Path) -> None:
+    rows = FilesBars(CN, deliver(tmp_path)).instruments(DAYS)
+    assert rows["industry"].null_count() == rows.height

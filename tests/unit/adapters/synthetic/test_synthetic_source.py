@@ -16,7 +16,7 @@ from tradegraph_dagster.adapters.synthetic.bars import SyntheticBars
 from tradegraph_dagster.adapters.synthetic.history import make_history
 from tradegraph_dagster.adapters.synthetic.options import SyntheticOptions
 from tradegraph_dagster.adapters.synthetic.prices import draw_numbers
-from tradegraph_dagster.adapters.synthetic.roster import make_symbols
+from tradegraph_dagster.adapters.synthetic.roster import INDUSTRIES, industry_of, make_symbols
 from tradegraph_dagster.adapters.synthetic.signal import planted_rank_ic, signal_correlation
 from tradegraph_dagster.domain.core.errors import ConfigError, SourceRefused, UnknownSymbol
 from tradegraph_dagster.domain.core.money import round_half_up, to_decimal
@@ -109,6 +109,15 @@ def test_every_board_is_there() -> None:
     assert exchanges == {"SH", "SZ", "BJ"}
     for symbol, board in HISTORY.instruments.select("symbol", "board").unique().rows():
         assert CN.board(symbol) == board
+
+
+def test_every_name_has_one_industry_for_good_and_every_industry_has_names() -> None:
+    named = HISTORY.instruments.select("symbol", "industry").unique()
+    assert named["symbol"].n_unique() == named.height
+    sizes = dict(named.group_by("industry").len().iter_rows())
+    assert set(sizes) == set(INDUSTRIES)
+    assert min(sizes.values()) > named.height / 10
+    assert {industry_of(symbol) for symbol in make_symbols(10)} == set(INDUSTRIES)
 
 
 def test_codes_are_unique_and_cover_every_board_from_ten_names_on() -> None:

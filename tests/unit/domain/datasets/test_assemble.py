@@ -49,7 +49,9 @@ FEATURES = frame(
     TWO.schema, first=[float(at) for at in range(9)], second=[float("nan"), *[0.5] * 8]
 )
 LABELLED = frame(
-    LABELS, label=[0.01, None, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09], is_entry_tradable=True
+    LABELS,
+    label=[0.01, None, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09],
+    is_entry_tradable=[True, True, False, True, False, True, False, True, True],
 )
 MEMBERS = frame(
     UNIVERSE,
@@ -71,6 +73,13 @@ def test_keeps_labelled_members_in_order() -> None:
     assert found.sessions.tolist() == [DAYS[0]] * 2 + [DAYS[1]] * 2 + [DAYS[2]] * 3
     assert found.y.tolist() == [0.01, 0.03, 0.04, 0.06, 0.07, 0.08, 0.09]
     assert found.sessions.dtype == np.dtype("datetime64[D]")
+
+
+def test_rows_that_could_not_be_entered_are_kept_and_marked() -> None:
+    found = dataset()
+    assert found.is_entry_tradable.tolist() == [True, False, True, True, False, True, True]
+    block = rows_of_sessions(found, DAYS[2:])
+    assert block.is_entry_tradable.tolist() == [False, True, True]
 
 
 def test_columns_follow_the_set_and_missing_stays_nan() -> None:

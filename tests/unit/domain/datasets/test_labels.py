@@ -11,11 +11,12 @@ from tradegraph_dagster.domain.core.errors import MissingSession
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.datasets import labels as labels_module
 from tradegraph_dagster.domain.datasets.labels import bars_to_labels, closes_at_upper_limit
-from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.datasets.schema import LABELS, LabelSpan
 
 MARKET = PlainMarket()
 DAYS = MARKET.calendar.sessions[5:25]
 SYMBOL = "600000.SH"
+SPAN = LabelSpan.of_horizon(1)
 
 
 def bars_of(closes: dict[int, float]) -> pl.DataFrame:
@@ -40,7 +41,11 @@ def label(
     bars: pl.DataFrame, at: int = 3, *, horizon: int = 1, market: PlainMarket = MARKET
 ) -> dict[str, object]:
     frame = bars_to_labels(
-        bars, sessions=[DAYS[at]], calendar=market.calendar, horizon=horizon, market=market
+        bars,
+        sessions=[DAYS[at]],
+        calendar=market.calendar,
+        span=LabelSpan.of_horizon(horizon),
+        market=market,
     )
     return check_frame(frame, LABELS).row(0, named=True)
 
@@ -75,7 +80,7 @@ def test_every_instrument_with_a_bar_has_a_row_suspended_or_not() -> None:
     assert label(bars)["label"] == pytest.approx(0)
     gone = bars.filter(pl.col("session") != DAYS[3])
     frame = bars_to_labels(
-        gone, sessions=[DAYS[3]], calendar=MARKET.calendar, horizon=1, market=MARKET
+        gone, sessions=[DAYS[3]], calendar=MARKET.calendar, span=SPAN, market=MARKET
     )
     assert frame.is_empty()
 
@@ -124,11 +129,11 @@ def test_market_without_limits_and_first_session_can_always_be_bought() -> None:
 
 def test_one_session_equals_the_range() -> None:
     bars = make_adjusted_bars(DAYS, [SYMBOL, "000001.SZ"], seed=9)
-    calendar = MARKET.calendar
-    whole = bars_to_labels(bars, sessions=DAYS[:15], calendar=calendar, horizon=2, market=MARKET)
+    calendar, span = MARKET.calendar, LabelSpan.of_horizon(2)
+    whole = bars_to_labels(bars, sessions=DAYS[:15], calendar=calendar, span=span, market=MARKET)
     for at, day in enumerate(DAYS[:15]):
         few = bars.filter(pl.col("session").is_in(list(DAYS[at : at + 4])))
-        alone = bars_to_labels(few, sessions=[day], calendar=calendar, horizon=2, market=MARKET)
+        alone = bars_to_labels(few, sessions=[day], calendar=calendar, span=span, market=MARKET)
         assert alone.equals(whole.filter(pl.col("session") == day))
 
 
@@ -141,5 +146,5 @@ def test_calendar_must_reach_the_exit() -> None:
     last = MARKET.calendar.sessions[-1]
     with pytest.raises(MissingSession):
         bars_to_labels(
-            bars_of({}), sessions=[last], calendar=MARKET.calendar, horizon=1, market=MARKET
+            bars_of({}), sessions=[last], calendar=MARKET.calendar, span=SPAN, market=MARKET
         )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.make_bars import weekdays
 from tradegraph_dagster.domain.core.errors import TrainingRefused
-from tradegraph_dagster.domain.datasets.schema import SplitPlan
+from tradegraph_dagster.domain.datasets.schema import LabelSpan, SplitPlan, horizons_to_spans
 from tradegraph_dagster.domain.datasets.splits import window_to_split
 
 PLAN = SplitPlan(
@@ -44,6 +44,35 @@ def test_too_little_history_is_refused_and_says_what_is_missing(count: int) -> N
 def test_unordered_sessions_are_refused(sessions: tuple[date, ...]) -> None:
     with pytest.raises(TrainingRefused, match="ascending"):
         window_to_split(sessions, PLAN)
+
+
+@pytest.mark.parametrize("horizon", [1, 5, 20])
+def test_purge_is_what_the_span_of_the_labels_reads(horizon: int) -> None:
+    plan = SplitPlan(horizon_sessions=horizon)
+    assert plan.span == LabelSpan(entry=1, exit=1 + horizon)
+    assert plan.purge_sessions == plan.span.exit
+
+
+@pytest.mark.parametrize(("entry", "last"), [(0, 2), (1, 1), (2, 1)])
+def test_span_that_sells_before_it_buys_is_refused(entry: int, last: int) -> None:
+    with pytest.raises(ValueError, match=r"entry|exit"):
+        LabelSpan(entry, last)
+
+
+def test_horizons_to_make_hold_the_one_to_learn() -> None:
+    plan = SplitPlan(horizon_sessions=5)
+    spans = horizons_to_spans([1, 5, 20], plan)
+    assert [span.horizon for span in spans] == [1, 5, 20]
+    assert [span.overlap for span in spans] == [0, 4, 19]
+    assert [span.table.name for span in spans] == ["labels_1", "labels_5", "labels_20"]
+    with pytest.raises(ValueError, match=r"horizon_sessions: found 5, allowed: one of .*\[1, 20\]"):
+        horizons_to_spans([1, 20], plan)
+
+
+@pytest.mark.parametrize("horizons", [[], [5, 1], [5, 5], [0, 5]])
+def test_horizons_ascend_from_one(horizons: list[int]) -> None:
+    with pytest.raises(ValueError, match="horizon"):
+        horizons_to_spans(horizons, SplitPlan(horizon_sessions=5))
 
 
 def test_longer_horizons_purge_more() -> None:

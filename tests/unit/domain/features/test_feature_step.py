@@ -93,5 +93,5 @@ def test_nothing_ready_writes_nothing() -> None:
 
 
 def test_unknown_set_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="no 'alpha360'; it has: alpha158"):
+    with pytest.raises(ConfigError, match="no feature set 'alpha360'; there are: alpha158"):
         load_feature_set("alpha360")

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tradegraph_dagster.domain.models.ic import mean_with_error, session_ics
+from tradegraph_dagster.domain.models.ic import mean_with_error, session_ics, tradable_ics
 
 DAY = date(2024, 1, 2)
 
@@ -56,6 +56,29 @@ def test_nothing_is_said_where_nothing_can_be(
     ics = session_ics(frame("score", score), frame("label", label), min_names=3)
     assert ics["names"].to_list() == ([] if names is None else [names])
     assert ics["ic"].null_count() == ics["rank_ic"].null_count() == ics.height
+
+
+def test_names_that_could_not_be_entered_are_left_out_of_one_figure() -> None:
+    score = frame("score", [4.0, 1.0, 2.0, 6.0])
+    label = frame("label", [9.0, 1.0, 3.0, 2.0]).with_columns(
+        is_entry_tradable=pl.Series([False, True, True, True])
+    )
+    row = tradable_ics(score, label, min_names=3).row(0, named=True)
+    assert (row["names"], row["tradable_names"]) == (4, 3)
+    # Ranks 3, 1, 2, 4 against 4, 1, 3, 2: distances 1, 0, 1, 2.
+    assert row["rank_ic"] == pytest.approx(1 - 6 * (1 + 0 + 1 + 4) / (4 * 15))
+    assert row["tradable_rank_ic"] == pytest.approx(0.5)
+    assert row["tradable_ic"] == pytest.approx(1 / math.sqrt(14 * 2))
+    few = tradable_ics(score, label, min_names=4).row(0, named=True)
+    assert few["rank_ic"] == row["rank_ic"]
+    assert few["tradable_rank_ic"] is few["tradable_ic"] is None
+
+
+def test_a_session_nobody_could_enter_keeps_its_row() -> None:
+    label = frame("label", [1.0, 3.0, 2.0]).with_columns(is_entry_tradable=pl.lit(False))
+    row = tradable_ics(frame("score", [1.0, 2.0, 6.0]), label, min_names=3).row(0, named=True)
+    assert row["rank_ic"] == pytest.approx(0.5)
+    assert (row["tradable_names"], row["tradable_rank_ic"]) == (0, None)
 
 
 def test_a_session_does_not_depend_on_its_neighbours() -> None:

@@ -17,7 +17,7 @@ from tests.support.model_lake import (
 from tradegraph_dagster.adapters.memory.model_registry import MemoryModelRegistry
 from tradegraph_dagster.domain.core.errors import MissingSession, NoChampion
 from tradegraph_dagster.domain.core.frames import conform_frame
-from tradegraph_dagster.domain.datasets.schema import LABELS
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ic import mean_with_error, session_ics
 from tradegraph_dagster.domain.models.step import train_month
@@ -29,7 +29,7 @@ from tradegraph_dagster.domain.signals.step import forecast_sessions
 
 AUGUST, SEPTEMBER, DAY = date(2023, 8, 1), date(2023, 9, 1), date(2023, 9, 15)
 POLICY = DriftPolicy(window_sessions=15)
-HORIZON = PLAN.split.horizon_sessions
+SPAN = PLAN.split.span
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,7 @@ def ws(forecast: tuple[Workspace, MemoryModelRegistry]) -> Workspace:
 
 
 def drift(ws: Workspace, session: date = DAY) -> str:
-    written = report_drift(
-        ws, session=session, policy=POLICY, feature_set=alpha158(), horizon=HORIZON
-    )
+    written = report_drift(ws, session=session, policy=POLICY, feature_set=alpha158(), span=SPAN)
     report = ws.store.read(DRIFT_REPORT, [session])
     assert written.facts["level"] == drift_level(report)
     return drift_level(report)
@@ -67,31 +65,63 @@ def test_features_of_the_same_kind_are_green(ws: Workspace) -> None:
 
 def test_the_realised_rank_ic_is_that_of_the_labelled_window(ws: Workspace) -> None:
     drift(ws)
-    known = ws.trailing(DAY, POLICY.window_sessions)[: -PLAN.split.purge_sessions]
-    forecasts, labels = ws.store.read(FORECASTS, known), ws.store.read(LABELS, known)
+    known = ws.trailing(DAY, POLICY.window_sessions + SPAN.exit)[: -SPAN.exit]
+    assert len(known) == POLICY.window_sessions
+    forecasts, labels = ws.store.read(FORECASTS, known), ws.store.read(SPAN.table, known)
     expected = mean_with_error(session_ics(forecasts, labels)["rank_ic"]).mean
     row = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
     assert row["value"].item() == expected
 
 
+def test_labels_longer_than_the_window_still_have_a_rank_ic(ws: Workspace) -> None:
+    span = LabelSpan.of_horizon(POLICY.window_sessions + 1)
+    for day in ws.store.partitions(SPAN.table.name):
+        ws.store.write(span.table, day, ws.store.read(SPAN.table, [day]))
+    report_drift(ws, session=DAY, policy=POLICY, feature_set=alpha158(), span=span)
+    known = ws.trailing(DAY, POLICY.window_sessions + span.exit)[: -span.exit]
+    known = tuple(day for day in known if day in ws.store.partitions(FORECASTS.name))
+    expected = session_ics(ws.store.read(FORECASTS, known), ws.store.read(span.table, known))
+    row = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
+    assert row["value"].item() == pytest.approx(expected["rank_ic"].mean())
+
+
+def test_overlapping_labels_need_more_sessions_to_be_red(ws: Workspace) -> None:
+    """Twelve sessions against the forecast and three with it, in one stretch each."""
+    for span, level in ((SPAN, "red"), (LabelSpan.of_horizon(10), "yellow")):
+        known = ws.trailing(DAY, POLICY.window_sessions + span.exit)[: -span.exit]
+        for at, day in enumerate(known):
+            forecasts = ws.store.read(FORECASTS, [day])
+            labels = forecasts.select(
+                "session",
+                "symbol",
+                label=pl.col("score") * (1 if at < 3 else -1),
+                is_entry_tradable=True,
+            )
+            ws.store.write(span.table, day, labels)
+        report_drift(ws, session=DAY, policy=POLICY, feature_set=alpha158(), span=span)
+        row = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic").row(0, named=True)
+        assert row["value"] == pytest.approx(-0.6)
+        assert row["level"] == level
+
+
 def test_labels_that_came_later_change_nothing(ws: Workspace) -> None:
     drift(ws)
     with_later = ws.store.read(DRIFT_REPORT, [DAY])
-    for session in ws.calendar.between(ws.calendar.shift(DAY, -HORIZON), DAY):
-        ws.store.remove(LABELS.name, session)
+    for session in ws.calendar.between(ws.calendar.shift(DAY, 1 - SPAN.exit), DAY):
+        ws.store.remove(SPAN.table.name, session)
     drift(ws)
     assert ws.store.read(DRIFT_REPORT, [DAY]).equals(with_later)
 
 
-@pytest.mark.parametrize(("age", "is_known"), [(HORIZON, False), (HORIZON + 1, True)])
+@pytest.mark.parametrize(("age", "is_known"), [(SPAN.exit - 1, False), (SPAN.exit, True)])
 def test_a_label_counts_from_the_close_it_ends_with(
     ws: Workspace, age: int, is_known: bool
 ) -> None:
     drift(ws)
     before = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
     session = ws.calendar.shift(DAY, -age)
-    labels = ws.store.read(LABELS, [session])
-    ws.store.write(LABELS, session, labels.with_columns(-pl.col("label")))
+    labels = ws.store.read(SPAN.table, [session])
+    ws.store.write(SPAN.table, session, labels.with_columns(-pl.col("label")))
     drift(ws)
     after = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
     assert after.equals(before) is not is_known
@@ -110,7 +140,7 @@ def test_features_that_moved_are_seen(ws: Workspace) -> None:
 def test_only_the_window_counts(ws: Workspace) -> None:
     drift(ws)
     before = ws.store.fingerprint(DRIFT_REPORT.name, DAY)
-    first = ws.trailing(DAY, POLICY.window_sessions)[0]
+    first = ws.trailing(DAY, POLICY.window_sessions + SPAN.exit)[0]
     write_research(ws, ws.calendar.between(AUGUST, ws.calendar.previous(first)), seed=9)
     drift(ws)
     assert ws.store.fingerprint(DRIFT_REPORT.name, DAY) == before

@@ -17,7 +17,18 @@ POLICY = PromotionPolicy(min_rank_ic=0.01, margin=0.005, min_sessions=4)
 def evaluation(**rank_ics: list[float | None]) -> pl.DataFrame:
     """RankIC by role, one session each from the first of January on."""
     rows = [
-        (MONTH, role, date(2024, 1, 1) + timedelta(days=day), role[:3], value, value, 30)
+        (
+            MONTH,
+            role,
+            date(2024, 1, 1) + timedelta(days=day),
+            role[:3],
+            value,
+            value,
+            30,
+            value,
+            value,
+            28,
+        )
         for role, values in rank_ics.items()
         for day, value in enumerate(values)
     ]

@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support.model_lake import PLAN, research
+from tests.support.model_lake import NAMES, PLAN, research
 from tradegraph_dagster.adapters.memory.model_registry import MemoryModelRegistry
 from tradegraph_dagster.domain.core.errors import CorruptPartition, MissingSession
 from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.models.ic import mean_with_error
 from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL, EVALUATION
 from tradegraph_dagster.domain.models.step import train_month
 from tradegraph_dagster.domain.registry.history import champion_as_of
@@ -126,6 +127,51 @@ def test_repeating_a_month_changes_nothing(desk: Desk) -> None:
     again = desk.evaluate(AUGUST), desk.promote(AUGUST, EASY)
     assert first[0].equals(again[0])
     assert first[1] == again[1]
+
+
+def test_names_that_could_not_be_entered_are_judged_apart(desk: Desk) -> None:
+    desk.train(AUGUST)
+    labels = PLAN.split.span.table
+    closed = NAMES[:15]
+    for day in desk.ws.store.partitions(labels.name):
+        flags = desk.ws.store.read(labels, [day]).with_columns(
+            is_entry_tradable=~pl.col("symbol").is_in(closed)
+        )
+        desk.ws.store.write(labels, day, flags)
+    written = evaluate_month(desk.ws, month=AUGUST, registry=desk.registry, plan=PLAN, min_names=10)
+    rows = desk.ws.store.read(EVALUATION, [AUGUST])
+    assert rows["names"].unique().to_list() == [len(NAMES)]
+    assert rows["tradable_names"].unique().to_list() == [len(NAMES) - len(closed)]
+    assert rows["tradable_rank_ic"].null_count() == 0
+    assert not rows["tradable_rank_ic"].equals(rows["rank_ic"])
+    assert written.facts["candidate_tradable_rank_ic"] == pytest.approx(
+        rows["tradable_rank_ic"].mean()
+    )
+
+
+def test_a_candidate_is_judged_by_the_labels_it_learned(desk: Desk) -> None:
+    weekly = replace(PLAN.split, horizon_sessions=5)
+    short, long = PLAN.split.span.table, weekly.span.table
+    for day in desk.ws.store.partitions(short.name):
+        opposite = desk.ws.store.read(short, [day]).with_columns(label=-pl.col("label"))
+        desk.ws.store.write(long, day, opposite)
+    assert desk.train(AUGUST)["horizon_sessions"] == 1
+    daily = desk.evaluate(AUGUST)
+    candidate = desk.train(AUGUST, split=weekly)
+    assert candidate["horizon_sessions"] == 5
+    purged = desk.ws.calendar.between(candidate["train_last"], candidate["valid_first"])
+    assert len(purged) == weekly.span.exit + 2
+    seen = desk.ws.calendar.shift(candidate["valid_last"], weekly.span.exit)
+    assert candidate["trained_through"] == seen
+    # The plan still names the other horizon; what the candidate learned decides.
+    rows = desk.evaluate(AUGUST)
+    assert min(daily["rank_ic"].mean(), rows["rank_ic"].mean()) > 0.1
+    decided = desk.promote(AUGUST, EASY)
+    expected = mean_with_error(rows["rank_ic"], overlap=4).standard_error
+    assert decided["candidate_rank_ic_se"] == pytest.approx(expected)
+    assert decided["candidate_rank_ic_se"] != pytest.approx(
+        mean_with_error(rows["rank_ic"]).standard_error
+    )
 
 
 def test_steps_wait_for_one_another(desk: Desk) -> None:

@@ -100,36 +100,12 @@ INVARIANT_TO = {
 }
 
 
-def compute_alpha158(grid: BarGrid, *, is_reference: bool = True) -> np.ndarray:
-    """Compute all columns, in the order of DEFINITIONS; see `FeatureSet.compute`.
+def compute_alpha158(grid: BarGrid) -> np.ndarray:
+    """Compute all columns, in the order of DEFINITIONS; see `FeatureSet.compute`."""
+    from tradegraph_dagster.domain.features.price_volume import grid_to_features
 
-    Args:
-        grid: The bars.
-        is_reference: Missing bars weigh in places of extremes and in shares of rises as they do in
-            the reference. Otherwise they are passed over, as in `alpha158_fixed`.
-    """
-    import numpy as np
+    return grid_to_features(grid, list(DEFINITIONS), is_reference=True)
 
-    from tradegraph_dagster.domain.features import price_volume
-
-    bars = price_volume.FlatBars.of(grid)
-    shape = (len(DEFINITIONS), len(grid.sessions), len(grid.begins_at))
-    result = np.empty(shape, dtype=np.float32)
-    flat = result.reshape(len(DEFINITIONS), -1)
-    with np.errstate(all="ignore"):
-        for name, values in price_volume.bar_shapes(bars).items():
-            flat[_FIRST_COLUMN[name]] = values
-        for families in price_volume.window_families(bars, is_reference=is_reference):
-            for name, values in families.items():
-                begin = _FIRST_COLUMN[name]
-                flat[begin : begin + len(WINDOW_LENGTHS)] = values
-    return result
-
-
-_FIRST_COLUMN = {
-    name.removesuffix(str(WINDOW_LENGTHS[0])) if name not in BAR_SHAPES else name: place
-    for place, name in enumerate(DEFINITIONS)
-}
 
 FEATURE_SET = FeatureSet(
     name="alpha158",

@@ -9,10 +9,17 @@ of `cnt*` windows only, which has no change.
 
 from __future__ import annotations
 
-from functools import partial
+from typing import TYPE_CHECKING
 
-from tradegraph_dagster.domain.features.schema import FeatureSet
-from tradegraph_dagster.domain.features.sets import alpha158
+from tradegraph_dagster.domain.core.catalogue import load_entry
+from tradegraph_dagster.domain.features import sets
+from tradegraph_dagster.domain.features.schema import BarGrid, FeatureSet
+
+if TYPE_CHECKING:
+    import numpy as np
+
+REFERENCE: FeatureSet = load_entry(sets, "alpha158", "FEATURE_SET")
+WINDOW_LENGTHS = (5, 10, 20, 30, 60)
 
 MENDED = {
     "imax": "place_of_max_present(high, {n}) / {n}",
@@ -23,16 +30,24 @@ MENDED = {
     "cntd": "mean_present(change(close) > 0, {n}) - mean_present(change(close) < 0, {n})",
 }
 
-DEFINITIONS = alpha158.DEFINITIONS | {
+DEFINITIONS = dict(REFERENCE.definitions) | {
     f"{family}{n}": formula.format(n=n)
     for family, formula in MENDED.items()
-    for n in alpha158.WINDOW_LENGTHS
+    for n in WINDOW_LENGTHS
 }
+
+
+def compute_alpha158_fixed(grid: BarGrid) -> np.ndarray:
+    """Compute all columns, in the order of DEFINITIONS; see `FeatureSet.compute`."""
+    from tradegraph_dagster.domain.features.price_volume import grid_to_features
+
+    return grid_to_features(grid, list(DEFINITIONS), is_reference=False)
+
 
 FEATURE_SET = FeatureSet(
     name="alpha158_fixed",
     definitions=DEFINITIONS,
-    lookback=alpha158.FEATURE_SET.lookback,
-    compute=partial(alpha158.compute_alpha158, is_reference=False),
-    invariant_to=alpha158.FEATURE_SET.invariant_to,
+    lookback=REFERENCE.lookback,
+    compute=compute_alpha158_fixed,
+    invariant_to=REFERENCE.invariant_to,
 )
