@@ -56,8 +56,9 @@ def draw_bars(
         )
         before = adjusted.filter(pl.col("session") == batch[-1])
         parts.append(adjusted.select("session", "symbol", *_nan_for_null()))
-        for day in set(batch) & set(days[len(days) - tail :]) if lake else ():
-            lake.write(VALIDATED_BARS, day, adjusted.filter(pl.col("session") == day))
+        if lake is not None:
+            for day in sorted(set(batch) & set(days[len(days) - tail :])):
+                lake.write(VALIDATED_BARS, day, adjusted.filter(pl.col("session") == day))
     return pl.concat(parts).sort(KEY)
 
 

@@ -90,15 +90,16 @@ def draw(options: argparse.Namespace) -> Spent:
     spent = Spent()
     parent = options.folder.parent
     parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".drawing_", dir=parent))
-    with timed(spent):
-        store = ParquetFrameStore(unfinished / LAKE)
-        bars = draw_bars(options.names, options.sessions, store, TAIL_SESSIONS)
+    with tempfile.TemporaryDirectory(prefix=".drawing_", dir=parent) as name, timed(spent):
+        drawn = Path(name) / "market"
+        bars = draw_bars(
+            options.names, options.sessions, ParquetFrameStore(drawn / LAKE), TAIL_SESSIONS
+        )
         orders = {BARS: KEY, BARS_BY_SESSION: SESSION_SYMBOL}
-        for name, key in orders.items():
-            path = unfinished / name
+        for file_name, key in orders.items():
+            path = drawn / file_name
             bars.sort(key).write_parquet(path, compression="zstd", compression_level=1)
-        unfinished.rename(options.folder)
+        drawn.rename(options.folder)
     spent.rows = bars.height
     return spent
 

@@ -181,13 +181,15 @@ def differences(bars: pl.DataFrame, ours: np.ndarray, theirs: np.ndarray) -> lis
             continue
         is_rounded = ~_differ(own[cells], _by_definition(bars, name, cells))
         first = int(cells[np.argmin(is_rounded)])
+        symbol, session = bars.select(KEY).row(first)
         found.append(
             Difference(
                 name,
                 cells.size,
                 int((np.isfinite(own) != np.isfinite(peer)).sum()),
                 int(is_rounded.sum()),
-                *bars.select(KEY).row(first),
+                symbol,
+                session,
                 float(own[first]),
                 float(peer[first]),
             )
@@ -200,7 +202,7 @@ def _differ(own: np.ndarray, peer: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         gap = np.abs(own.astype(np.float64) - peer)
         is_far = gap > ABSOLUTE + RELATIVE * np.abs(peer)
-    return np.where(has_own & has_peer, is_far, has_own != has_peer)
+    return np.asarray(np.where(has_own & has_peer, is_far, has_own != has_peer))
 
 
 def _by_definition(bars: pl.DataFrame, name: str, cells: np.ndarray) -> np.ndarray:

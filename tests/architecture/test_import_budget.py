@@ -15,6 +15,7 @@ HEAVY = (
     "akshare",
     "alpaca",
     "lightgbm",
+    "talib",
     "numba",
     "dbt",
     "dagster_dbt",

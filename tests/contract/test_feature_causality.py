@@ -19,7 +19,12 @@ from tradegraph_dagster.domain.features.causality import (
     judge_trials,
 )
 from tradegraph_dagster.domain.features.causality_market import OLD_LISTING, AuditMarket
-from tradegraph_dagster.domain.features.schema import BAR_FIELDS, FeatureSet
+from tradegraph_dagster.domain.features.schema import (
+    BAR_FIELDS,
+    PRICE_SCALE,
+    VOLUME_SCALE,
+    FeatureSet,
+)
 
 
 def distinct_sets() -> list[str]:
@@ -47,6 +52,15 @@ def test_passes_every_check(feature_set: FeatureSet, trials: list[Trial]) -> Non
     assert not report.findings, "\n".join(str(finding) for finding in report.findings[:10])
     expected = {Check.TRUNCATION, Check.PERTURBATION, Check.WARM_UP, Check.SYMBOL_ORDER}
     assert expected <= set(report.compared)
+
+
+def test_declared_invariances_are_known_and_excuse_features_of_the_set(
+    feature_set: FeatureSet,
+) -> None:
+    assert set(feature_set.invariant_to) <= {PRICE_SCALE, VOLUME_SCALE}
+    for excused in feature_set.invariant_to.values():
+        assert set(excused) < set(feature_set.definitions)
+        assert all(tolerance > 0 for tolerance in excused.values())
 
 
 def test_states_the_first_row_with_a_value(feature_set: FeatureSet) -> None:

@@ -52,6 +52,9 @@ def test_a_leak_fails_with_its_first_finding() -> None:
     assert "leaky change5 fails truncation: " in result.stderr
     assert "history cut after" in result.stderr
     assert "share5" not in result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    (truncation,) = [line for line in lines if line[1:2] == ["truncation"]]
+    assert truncation[-4:] == ["1", "│", "1", "│"]
 
 
 @pytest.mark.usefixtures("_leaky_set")

@@ -61,6 +61,8 @@ def audit(
         print_json([_plain(one) for one in audited])
     else:
         print_table("Causality", [_row(one) for one in audited])
+        if feature_set:
+            print_table("Checks", [row for one in audited for row in _check_rows(one)])
         for one in audited:
             firsts = {finding.check: finding for finding in reversed(one.report.findings)}
             for finding in firsts.values():
@@ -141,6 +143,19 @@ def _row(audited: Audited) -> dict[str, Any]:
         "passed": len(audited.report.compared.keys() - failed.keys()),
         "failed": ", ".join(f"{name} {count}" for name, count in failed.items()) or "none",
     }
+
+
+def _check_rows(audited: Audited) -> list[dict[str, Any]]:
+    failed = Counter(finding.check for finding in audited.report.findings)
+    return [
+        {
+            "check": check.value,
+            "values": compared,
+            "passed": audited.columns - failed[check],
+            "failed": failed[check],
+        }
+        for check, compared in audited.report.compared.items()
+    ]
 
 
 def _plain(audited: Audited) -> dict[str, Any]:

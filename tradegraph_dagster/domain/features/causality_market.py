@@ -134,7 +134,10 @@ class AuditMarket:
             ).sort(SESSION_SYMBOL),
             VALIDATED_BARS,
         )
-        known = pl.DataFrame({"symbol": self.symbols, "industry": self.industries})
+        known = pl.DataFrame(
+            {"symbol": self.symbols, "industry": self.industries},
+            schema={"symbol": pl.String, "industry": pl.String},
+        )
         return bars.join(known, on="symbol", how="left", maintain_order="left")
 
 

@@ -2,7 +2,7 @@
 
 Bars are restated, and the old ones are gone. So the step keeps what it read: of each session's bars
 a first version, then only the rows that differ, and for each session's features which versions its
-window held. A copy of what is read takes a twentieth of the space of 158 features.
+window held. A copy of what is read takes less than a tenth of the space of 158 features.
 """
 
 from __future__ import annotations

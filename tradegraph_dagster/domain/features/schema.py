@@ -107,8 +107,9 @@ class FeatureSet:
 
     @property
     def version(self) -> str:
-        """Hash of names and definitions; every model is bound to it."""
-        return f"{self.name}-{data_fingerprint(list(self.definitions.items()))[:12]}"
+        """Hash of names, definitions and lookback; every model is bound to it."""
+        content = [*self.definitions.items(), ("lookback", str(self.lookback))]
+        return f"{self.name}-{data_fingerprint(content)[:12]}"
 
     @property
     def schema(self) -> FrameSchema:

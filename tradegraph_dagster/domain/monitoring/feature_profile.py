@@ -35,7 +35,7 @@ HORIZONS = tuple(range(1, 21))
 LAG_OVERLAP = 20
 # An error is stated from this many spans of overlapping values on; of fewer it is too small.
 FEWEST_SPANS = 10
-CHUNK_SESSIONS = 40
+CHUNK_SESSIONS = 20
 
 FeatureReader = Callable[[Sequence[date]], pl.DataFrame]
 

@@ -51,7 +51,7 @@ def test_every_column_equals_scipy_on_that_of_alpha158(bars: pl.DataFrame) -> No
     names = list(load_feature_set("alpha158").definitions)
     values = base.select(names).to_numpy().astype(np.float64)
     # Windows that end on a suspended session have values, and take no part.
-    is_traded = (known["volume"] > 0).to_numpy()
+    is_traded = (known["volume"] > 0).fill_null(False).to_numpy()
     assert not is_traded.all()
     values[~is_traded] = np.nan
     assert np.isnan(values).any(axis=0).sum() > 70
