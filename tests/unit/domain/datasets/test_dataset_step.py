@@ -135,3 +135,11 @@ def test_parquet_features_of_another_set_are_refused(ws: Workspace) -> None:
     label_sessions(ws, DAYS[:2], span=SPAN)
     with pytest.raises(CorruptPartition):
         load_dataset(ws, other, DAYS[:2], span=SPAN)
+
+
+def test_features_of_another_formula_under_the_same_names_are_refused(ws: Workspace) -> None:
+    compute_features(ws, ALPHA158, DAYS[:2])
+    label_sessions(ws, DAYS[:2], span=SPAN)
+    other = replace(ALPHA158, definitions={**ALPHA158.definitions, "kmid": "close / open - 1"})
+    with pytest.raises(CorruptPartition, match=r"session=.*backfill --remake"):
+        load_dataset(ws, other, DAYS[:2], span=SPAN)
