@@ -147,6 +147,7 @@ def figures(options: argparse.Namespace, measures: Measures) -> dict[str, float]
         "bandwidth_gb_s": gb_per_s,
         "bandwidth_share": speed * ROW_BYTES / 1e9 / gb_per_s,
         f"growth_{few}_{options.names}": row_seconds["compute"] / row_seconds["compute_few"],
+        "growth_cpu": measures.cpu_us_a_row("compute") / measures.cpu_us_a_row("compute_few"),
     }
     if options.peer is None:
         return found

@@ -1,4 +1,4 @@
-"""No label of a block reaches a later block, whatever the plan, and no purge is longer than that."""
+"""No label of a block reaches a later block, whatever the plan, and no purge is longer."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tradegraph_dagster.domain.features.compiled import compiled
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS, BarGrid, FeatureSet
 
 # Cells of a block: a few float64 arrays of them fit in a second-level cache.
-BLOCK_CELLS = 5_000
+BLOCK_CELLS = 4_000
 # Above glibc's first limit for returning freed memory to the system; its limits follow what was
 # freed last.
 _KEPT_BYTES = 31 << 20
@@ -137,10 +137,20 @@ def _lay_out(rows: PlacedRows, block: _Block) -> tuple[BarGrid, np.ndarray, np.n
 
 @compiled("void(f4[:,::1],i8[::1],i8[::1],f4[:,::1])")
 def _place(computed: np.ndarray, cells: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
+    count = len(cells)
+    if count == 0:
+        return
+    cell, target = cells[0], targets[0]
+    in_order = 0
+    for k in range(count):
+        in_order += int(cells[k] - k == cell and targets[k] - k == target)
     for feature in range(out.shape[0]):
         source, column = computed[feature], out[feature]
-        for k in range(len(cells)):
-            column[targets[k]] = source[cells[k]]
+        if in_order == count:
+            column[target : target + count] = source[cell : cell + count]
+        else:
+            for k in range(count):
+                column[targets[k]] = source[cells[k]]
 
 
 @functools.cache

@@ -30,6 +30,9 @@ _FIRST = 3
 # Where a deviation is at most this, correlation and R squared are missing, as the reference has it.
 FLAT_STD = 2e-5
 _QUANTILES = (0.8, 0.2)
+# Single-precision numbers of the widest vector in use.
+_VECTOR = 16
+_MOST_CELLS = 64
 
 
 @compiled("void(f8[::1],f8[::1],f8[::1],i8)")
@@ -297,31 +300,19 @@ def ranks(x: np.ndarray, stride: int) -> np.ndarray:
 
 
 @compiled("void(f4[::1],f4[::1],f4,f4)")
-def _slide(
-    before: np.ndarray, after: np.ndarray, leaving: np.float32, entering: np.float32
-) -> None:
-    """Take one value out of sorted values and put one in; NaN stands for none.
+def _slide(held: np.ndarray, spare: np.ndarray, leaving: np.float32, entering: np.float32) -> None:
+    """Take one value out of sorted values and put one in; infinity stands for none.
 
-    Both arrays have a cell more at either end than the window has rows; free cells hold infinity.
-    Every cell is looked at instead of searching: loops without branches are vector instructions.
+    `held` ends in infinity, as `spare` begins with minus infinity. All cells are gone through
+    instead of searching for the two: loops without a branch are vector instructions.
     """
-    size = np.int32(len(before) - 2)
-    held = before[1:-1]
-    out = np.int32(0)
-    place = np.int32(0)
-    for k in range(size):
-        out += np.int32(held[k] < leaving)
-        place += np.int32(held[k] < entering)
-    place -= np.int32(leaving < entering)
-    if leaving != leaving:
-        out = size
-    if entering != entering:
-        place = size
-    lower, upper, moved = before[:-2], before[2:], after[1:-1]
-    for k in range(size):
-        own = held[k] if k < out else upper[k]
-        neighbour = lower[k] if k <= out else held[k]
-        moved[k] = own if k < place else (entering if k == place else neighbour)
+    cells, above = held[:-1], held[1:]
+    rest, below = spare[1:], spare[:-1]
+    for k in range(len(cells)):
+        rest[k] = cells[k] if cells[k] < leaving else above[k]
+    for k in range(len(cells)):
+        lowest = below[k] if below[k] > entering else entering
+        cells[k] = lowest if lowest < rest[k] else rest[k]
 
 
 @compiled("f8[:,:,::1](f4[::1],i8)")
@@ -329,25 +320,27 @@ def quantiles(x: np.ndarray, stride: int) -> np.ndarray:
     """The 0.8 and 0.2 quantiles, linear between neighbours."""
     size = len(x)
     result = np.full((len(_QUANTILES), len(WINDOWS), size), np.nan)
-    for w in range(len(WINDOWS)):
-        rows = WINDOWS[w]
-        buffers = np.empty((2, rows + 2), np.float32)
-        for instrument in range(stride):
-            buffers[:] = np.inf
-            n = 0
-            turn = 0
-            for i in range(instrument, size, stride):
-                left = i - rows * stride
-                leaving = x[left] if left >= 0 else np.float32(np.nan)
-                _slide(buffers[turn], buffers[1 - turn], leaving, x[i])
-                turn = 1 - turn
-                n += int(x[i] == x[i]) - int(leaving == leaving)
-                for q in range(len(_QUANTILES)):
+    none = np.float32(np.inf)
+    held = np.empty((len(WINDOWS), _MOST_CELLS + 1), np.float32)
+    spare = np.full((len(WINDOWS), _MOST_CELLS + 1), -none)
+    count = np.empty(len(WINDOWS), np.int64)
+    for instrument in range(stride):
+        held[:] = none
+        count[:] = 0
+        for i in range(instrument, size, stride):
+            entering = x[i] if x[i] == x[i] else none
+            for w in range(len(WINDOWS)):
+                # A whole number of vectors leaves no rest to go through one by one.
+                cells = (WINDOWS[w] + _VECTOR - 1) // _VECTOR * _VECTOR + 1
+                left = i - WINDOWS[w] * stride
+                leaving = x[left] if left >= 0 and x[left] == x[left] else none
+                _slide(held[w, :cells], spare[w, :cells], leaving, entering)
+                count[w] += int(entering < none) - int(leaving < none)
+                n = count[w]
+                for q in range(len(_QUANTILES) if n > 0 else 0):
                     position = _QUANTILES[q] * (n - 1)
                     low = int(position)
-                    high = min(low + 1, n - 1)
-                    if n > 0:
-                        lower, upper = buffers[turn, 1 + low], buffers[turn, 1 + high]
-                        step = np.float64(upper) - np.float64(lower)
-                        result[q, w, i] = np.float64(lower) + step * (position - low)
+                    lower = np.float64(held[w, low])
+                    upper = np.float64(held[w, min(low + 1, n - 1)])
+                    result[q, w, i] = lower + (upper - lower) * (position - low)
     return result
