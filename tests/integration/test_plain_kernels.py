@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import numpy as np
 from tests.support.alpha158_oracle import golden_fields, random_fields
 from tests.support.bar_grids import features_of
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
+from tradegraph_dagster.settings import PROJECT_ROOT
 
 PROGRAM = """
 import sys
@@ -31,7 +31,8 @@ def features() -> bytes:
 def test_plain_python_gives_the_same_bits() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        env={"NUMBA_DISABLE_JIT": "1"},
+        cwd=PROJECT_ROOT,
         capture_output=True,
         check=False,
     )

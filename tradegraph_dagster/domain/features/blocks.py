@@ -18,7 +18,7 @@ from tradegraph_dagster.domain.features.compiled import compiled
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS, BarGrid, FeatureSet
 
 # Cells of a block: a few float64 arrays of them fit in a second-level cache.
-BLOCK_CELLS = 4_000
+BLOCK_CELLS = 8_000
 # Above glibc's first limit for returning freed memory to the system; its limits follow what was
 # freed last.
 _KEPT_BYTES = 31 << 20

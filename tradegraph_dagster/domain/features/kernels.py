@@ -44,20 +44,25 @@ def _merge_sums(newer: np.ndarray, older: np.ndarray, merged: np.ndarray, lag: i
         out[i] = a[i] + b[i]
 
 
-@compiled("void(f8[:,::1],f8[:,::1],f8[::1],UniTuple(i8,3),i8)")
+@compiled("void(f8[:,::1],f8[:,::1],f8[::1],UniTuple(i8,4),i8)")
 def _merge_products(
-    newer: np.ndarray, older: np.ndarray, merged: np.ndarray, of: tuple[int, int, int], lag: int
+    newer: np.ndarray,
+    older: np.ndarray,
+    merged: np.ndarray,
+    of: tuple[int, int, int, int],
+    lag: int,
 ) -> None:
     """Merge a sum of products about the means.
 
-    Quantity 0 counts; `of` are the quantities that are the sum of x, that of y, and the products.
+    Quantity 0 counts; `of` are the quantities that are the sum of x, that of y, that of y in the
+    older part, and the products.
     """
-    x, y, product = of
+    x, y, y_old, product = of
     start = min(lag, len(merged))
     rest = len(merged) - start
     merged[:start] = newer[product, :start]
     na, xa, ya, a = newer[0, start:], newer[x, start:], newer[y, start:], newer[product, start:]
-    nb, xb, yb, b = older[0, :rest], older[x, :rest], older[y, :rest], older[product, :rest]
+    nb, xb, yb, b = older[0, :rest], older[x, :rest], older[y_old, :rest], older[product, :rest]
     out = merged[start:]
     for i in range(rest):
         weight = na[i] * nb[i] * (na[i] + nb[i])
@@ -91,13 +96,23 @@ def mean_and_std(x: np.ndarray, stride: int) -> np.ndarray:
         lag = rows * stride
         _merge_sums(parts[new, 0], parts[old, 0], parts[k + 1, 0], lag)
         _merge_sums(parts[new, 1], parts[old, 1], parts[k + 1, 1], lag)
-        _merge_products(parts[new], parts[old], parts[k + 1, 2], (1, 1, 2), lag)
+        _merge_products(parts[new], parts[old], parts[k + 1, 2], (1, 1, 1, 2), lag)
     result = np.empty((2, len(WINDOWS), len(x)))
     for w in range(len(WINDOWS)):
         part = parts[_FIRST + w]
         result[0, w] = part[1] / part[0]
         _deviation(part[0], part[2], result[1, w])
     return result
+
+
+@compiled("void(f8[:,::1],i8)")
+def _add_rows(part: np.ndarray, rows: int) -> None:
+    count, lags, squared_lags = part[0], part[2], part[3]
+    out, squared_out = part[6], part[7]
+    for i in range(len(count)):
+        out[i] = lags[i] + rows * count[i]
+    for i in range(len(count)):
+        squared_out[i] = squared_lags[i] + 2 * rows * lags[i] + rows * rows * count[i]
 
 
 @compiled("void(f8[::1],f8[:,::1],f8[:,:])")
@@ -124,21 +139,21 @@ def line(x: np.ndarray, stride: int) -> np.ndarray:
     missing, the residual is not. R squared is NaN where the deviation is at most FLAT_STD.
     """
     size = len(x)
-    # Counts, sums of x, of lags and of squared lags, squares of x, and x times lags.
-    parts = np.zeros((_PARTS, 6, size))
+    # Counts, sums of x, of lags and of squared lags, squares of x, and x times lags; then the two
+    # sums of lags as they are seen from where the newer part ends.
+    parts = np.zeros((_PARTS, 8, size))
     _count_and_sum(x, parts[0])
-    aged = np.empty((6, size))
     for k in range(len(_MERGES)):
         new, old, rows = _MERGES[k]
         lag = rows * stride
-        aged[0], aged[1], aged[5] = parts[old, 0], parts[old, 1], parts[old, 5]
-        # The rows of the older part lie so many rows further back.
-        aged[2] = parts[old, 2] + rows * parts[old, 0]
-        aged[3] = parts[old, 3] + 2 * rows * parts[old, 2] + rows * rows * parts[old, 0]
-        for q in range(4):
-            _merge_sums(parts[new, q], aged[q], parts[k + 1, q], lag)
-        _merge_products(parts[new], parts[old], parts[k + 1, 4], (1, 1, 4), lag)
-        _merge_products(parts[new], aged, parts[k + 1, 5], (1, 2, 5), lag)
+        newer, older, merged = parts[new], parts[old], parts[k + 1]
+        _add_rows(older, rows)
+        _merge_sums(newer[0], older[0], merged[0], lag)
+        _merge_sums(newer[1], older[1], merged[1], lag)
+        _merge_sums(newer[2], older[6], merged[2], lag)
+        _merge_sums(newer[3], older[7], merged[3], lag)
+        _merge_products(newer, older, merged[4], (1, 1, 1, 4), lag)
+        _merge_products(newer, older, merged[5], (1, 2, 6, 5), lag)
     result = np.empty((5, len(WINDOWS), size))
     for w in range(len(WINDOWS)):
         part = parts[_FIRST + w]
@@ -159,34 +174,45 @@ def _correlate(part: np.ndarray, std_x: np.ndarray, std_y: np.ndarray, out: np.n
         out[i] = out[i] if is_spread and count[i] > 1.0 else np.nan
 
 
-@compiled("f8[:,::1](f8[::1],f8[::1],f8[:,::1],f8[:,::1],i8)")
-def correlation(
-    x: np.ndarray, y: np.ndarray, std_x: np.ndarray, std_y: np.ndarray, stride: int
-) -> np.ndarray:
+@compiled("f8[:,::1](f8[::1],f8[::1],i8)")
+def correlation(x: np.ndarray, y: np.ndarray, stride: int) -> np.ndarray:
     """Pearson correlation of the rows where both are present.
 
-    NaN below two pairs, and where the deviation of either series over all its own values, `std_x`
-    or `std_y` from `mean_and_std`, is at most FLAT_STD.
+    NaN below two pairs, and where the deviation of either series over all its own values is at most
+    FLAT_STD.
     """
     size = len(x)
     # Counts, sums of x and of y, squares of x and of y, and x times y.
     parts = np.zeros((_PARTS, 6, size))
+    unpaired = 0
     for i in range(size):
         is_pair = x[i] == x[i] and y[i] == y[i]
         parts[0, 0, i] = 1.0 if is_pair else 0.0
         parts[0, 1, i] = x[i] if is_pair else 0.0
         parts[0, 2, i] = y[i] if is_pair else 0.0
+        unpaired += int((x[i] == x[i]) != (y[i] == y[i]))
     for k in range(len(_MERGES)):
         new, old, rows = _MERGES[k]
         lag = rows * stride
+        newer, older, merged = parts[new], parts[old], parts[k + 1]
         for q in range(3):
-            _merge_sums(parts[new, q], parts[old, q], parts[k + 1, q], lag)
-        _merge_products(parts[new], parts[old], parts[k + 1, 3], (1, 1, 3), lag)
-        _merge_products(parts[new], parts[old], parts[k + 1, 4], (2, 2, 4), lag)
-        _merge_products(parts[new], parts[old], parts[k + 1, 5], (1, 2, 5), lag)
+            _merge_sums(newer[q], older[q], merged[q], lag)
+        _merge_products(newer, older, merged[3], (1, 1, 1, 3), lag)
+        _merge_products(newer, older, merged[4], (2, 2, 2, 4), lag)
+        _merge_products(newer, older, merged[5], (1, 2, 2, 5), lag)
+    stds = np.empty((2, len(WINDOWS), size))
+    if unpaired > 0:
+        stds[0] = mean_and_std(x, stride)[1]
+        stds[1] = mean_and_std(y, stride)[1]
+    else:
+        # Each series' own values are those of the pairs, and come from the same merges.
+        for w in range(len(WINDOWS)):
+            part = parts[_FIRST + w]
+            _deviation(part[0], part[3], stds[0, w])
+            _deviation(part[0], part[4], stds[1, w])
     result = np.empty((len(WINDOWS), size))
     for w in range(len(WINDOWS)):
-        _correlate(parts[_FIRST + w], std_x[w], std_y[w], result[w])
+        _correlate(parts[_FIRST + w], stds[0, w], stds[1, w], result[w])
     return result
 
 

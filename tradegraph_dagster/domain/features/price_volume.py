@@ -124,7 +124,7 @@ def _price_windows(bars: FlatBars) -> Families:
         "qtlu": upper / close,
         "qtld": lower / close,
         "rank": kernels.ranks(close, stride),
-        "corr": _correlation(bars, series, std, np.log(bars.fields["volume"] + 1)),
+        "corr": kernels.correlation(series, _series(np.log(bars.fields["volume"] + 1)), stride),
     }
 
 
@@ -168,21 +168,13 @@ def _volume_windows(bars: FlatBars) -> Families:
     growth = close / bars.earlier(close, 1)
     mean, std = kernels.mean_and_std(_series(volume), stride)
     move_mean, move_std = kernels.mean_and_std(_series(np.abs(growth - 1) * volume), stride)
-    series = _series(growth)
-    _, growth_std = kernels.mean_and_std(series, stride)
     surge = np.log(volume / bars.earlier(volume, 1) + 1)
     return {
-        "cord": _correlation(bars, series, growth_std, surge),
+        "cord": kernels.correlation(_series(growth), _series(surge), stride),
         "vma": mean / (volume + TINY),
         "vstd": std / (volume + TINY),
         "wvma": move_std / (move_mean + 1e-12),
     }
-
-
-def _correlation(bars: FlatBars, x: np.ndarray, std: np.ndarray, y: np.ndarray) -> np.ndarray:
-    other = _series(y)
-    _, other_std = kernels.mean_and_std(other, bars.stride)
-    return kernels.correlation(x, other, std, other_std, bars.stride)
 
 
 def _highest(

@@ -94,14 +94,12 @@ def test_quantiles_lie_between_neighbours_and_ranks_share_ties() -> None:
 
 def test_correlation_reads_complete_pairs() -> None:
     x, y = series(1, 2, NAN, 4, 5), series(5, 4, 9, 2, NAN)
-    std_x, std_y = kernels.mean_and_std(x, 1)[1], kernels.mean_and_std(y, 1)[1]
-    assert kernels.correlation(x, y, std_x, std_y, 1)[0, -1] == pytest.approx(-1)
+    assert kernels.correlation(x, y, 1)[0, -1] == pytest.approx(-1)
 
 
 def test_correlation_with_a_flat_series_is_missing() -> None:
     x, y = series(1, 2, 3), series(4, 4, 4)
-    std_x, std_y = kernels.mean_and_std(x, 1)[1], kernels.mean_and_std(y, 1)[1]
-    assert np.isnan(kernels.correlation(x, y, std_x, std_y, 1)).all()
+    assert np.isnan(kernels.correlation(x, y, 1)).all()
 
 
 def test_changes_are_counted_and_summed() -> None:
@@ -124,7 +122,7 @@ def test_instruments_side_by_side_do_not_touch(instruments: int) -> None:
             kernels.rises_and_falls(x - 10, stride),
             kernels.ranks(single, stride)[np.newaxis],
             kernels.quantiles(single, stride),
-            kernels.correlation(x, x * x, line[1], line[1], stride)[np.newaxis],
+            kernels.correlation(x, x * x, stride)[np.newaxis],
         ]
         return np.concatenate(blocks)
 
