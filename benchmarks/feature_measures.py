@@ -34,7 +34,7 @@ from benchmarks.qlib_peer import (
 from tradegraph_dagster.adapters.parquet.feature_file import bar_file_to_features
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL
-from tradegraph_dagster.domain.features.blocks import rows_to_columns
+from tradegraph_dagster.domain.features.blocks import PlacedRows, rows_to_columns
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.features.step import compute_features
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -112,10 +112,15 @@ def compute(options: argparse.Namespace) -> Spent:
     # Not zeros: their pages would be touched first within the time.
     buffer = np.ones(FEATURES_A_BAR * max(chunk.height for chunk in chunks), dtype=np.float32)
     with timed(start):
-        _compute_rows(chunks[0].slice(0, 1), buffer)
-    with timed(spent):
-        for chunk in chunks:
-            spent.rows += _compute_rows(chunk, buffer).shape[1]
+        _compute_rows(place_rows(chunks[0].slice(0, 1)), buffer)
+    # As from a file, the next chunk is got ready while one is computed.
+    with timed(spent), ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(place_rows, chunks[0])
+        for later in [*chunks[1:], None]:
+            rows = coming.result()
+            if later is not None:
+                coming = ahead.submit(place_rows, later)
+            spent.rows += _compute_rows(rows, buffer).shape[1]
     spent.start_seconds = start.seconds
     return spent
 
@@ -231,9 +236,10 @@ def _chunks(bars: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield bars.slice(start)
 
 
-def _compute_rows(bars: pl.DataFrame, buffer: np.ndarray) -> np.ndarray:
-    columns = buffer[: FEATURES_A_BAR * bars.height].reshape(FEATURES_A_BAR, bars.height)
-    rows_to_columns(place_rows(bars), load_feature_set("alpha158"), columns, threads=THREADS)
+def _compute_rows(rows: PlacedRows, buffer: np.ndarray) -> np.ndarray:
+    count = len(rows.target)
+    columns = buffer[: FEATURES_A_BAR * count].reshape(FEATURES_A_BAR, count)
+    rows_to_columns(rows, load_feature_set("alpha158"), columns, threads=THREADS)
     return columns
 
 
