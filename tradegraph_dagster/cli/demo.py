@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tradegraph_dagster.cli.backfill import (
     training_months,
 )
 from tradegraph_dagster.cli.output import progress_bar
-from tradegraph_dagster.cli.runs import Runner
+from tradegraph_dagster.cli.runs import Runner, RunOutcome
 from tradegraph_dagster.domain.core.errors import NoChampion
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS, OrderStatus
@@ -34,6 +35,7 @@ from tradegraph_dagster.domain.registry.history import (
 )
 from tradegraph_dagster.jobs import PRE_OPEN, SETTLEMENT, market_selections
 from tradegraph_dagster.resources.desk import MarketDesk
+from tradegraph_dagster.resources.feature_page import page_path
 
 
 def run_demo(runner: Runner, trading_sessions: int) -> dict[str, Any]:
@@ -43,7 +45,12 @@ def run_demo(runner: Runner, trading_sessions: int) -> dict[str, Any]:
     with progress_bar() as progress:
         for market in runner.desks:
             markets[market] = _run_market(runner, progress, market, trading_sessions)
-        for name, run in (("report", runner.report), ("marts", runner.marts)):
+        steps: list[tuple[str, Callable[[], RunOutcome]]] = [
+            (f"{name} feature page", partial(runner.feature_page, name))
+            for name, desk in runner.desks.items()
+            if not page_path(desk, desk.feature_set.name).exists()
+        ]
+        for name, run in (*steps, ("report", runner.report), ("marts", runner.marts)):
             task = progress.add_task(name, total=1)
             outcome = run()
             progress.advance(task)

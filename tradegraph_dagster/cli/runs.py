@@ -17,7 +17,7 @@ from typing import Any
 import dagster as dg
 
 from tradegraph_dagster.definitions import build_definitions
-from tradegraph_dagster.jobs import RANGE_END, RANGE_START, REPORT_JOB, job_name
+from tradegraph_dagster.jobs import FEATURE_PAGE, RANGE_END, RANGE_START, REPORT_JOB, job_name
 from tradegraph_dagster.resources.desk import Desks
 from tradegraph_dagster.settings import Settings, prepare_process
 
@@ -66,6 +66,10 @@ class Runner:
     def report(self) -> RunOutcome:
         """Write the report."""
         return self._execute(self._definitions.resolve_job_def(REPORT_JOB))
+
+    def feature_page(self, market: str) -> RunOutcome:
+        """Write the page of a market's feature set."""
+        return self._execute(self._definitions.resolve_job_def(job_name(market, FEATURE_PAGE)))
 
     def marts(self) -> RunOutcome:
         """Build the reporting marts, which live in the second code location."""

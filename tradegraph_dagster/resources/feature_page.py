@@ -75,10 +75,8 @@ def write_feature_page(
 
 
 def link_feature_page(desk: MarketDesk, report: StepReport) -> StepReport:
-    """Add the address of the configured set's page, if there is one, to what was written."""
+    """Add the address of the configured set's page, which may come later, to what was written."""
     path = page_path(desk, desk.feature_set.name)
-    if not path.exists():
-        return report
     linked = (
         replace(one, facts={**one.facts, "feature_page": path.as_uri()}) for one in report.written
     )
