@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_a_session_left_out_is_a_suspended_one(tmp_path: Path) -> None:
     done = bar_file_to_features(
         tmp_path / "in.parquet", tmp_path / "out.parquet", ALPHA158, threads=1
     )
-    assert done == FeatureFile(bars.height - 3, 2, ROWS, 3)
+    assert done == FeatureFile(bars.height - 3, 2, ROWS, 3, (), 0)
 
 
 def test_a_column_without_any_value_makes_only_its_own_features_missing(tmp_path: Path) -> None:
@@ -182,16 +183,31 @@ def test_bad_bars_are_refused_and_leave_nothing_behind(
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
-def test_a_split_in_the_prices_is_refused_unless_they_are_said_to_be_adjusted(
-    tmp_path: Path,
-) -> None:
+def split_fields(row: int, factor: float) -> dict[str, np.ndarray]:
     fields = golden_fields()
-    for name in FIELDS[:4]:
-        fields[name][44:] /= 2
+    for name in (*FIELDS[:4], "vwap"):
+        fields[name][row:] /= factor
+    return fields
+
+
+def write_golden(path: Path, fields: dict[str, np.ndarray]) -> None:
     days = pl.date_range(date(2020, 1, 1), date(2020, 3, 20), eager=True)
-    pl.DataFrame({"session": days, "symbol": ["600000.SH"] * 80} | fields).write_parquet(
-        tmp_path / "in.parquet"
-    )
+    pl.DataFrame({"session": days, "symbol": ["600000.SH"] * 80} | fields).write_parquet(path)
+
+
+# Not the flat stretch, and not the row after it: there the price has not moved the session before.
+@pytest.mark.parametrize("row", [*range(1, 24), *range(25, 41), *range(49, 80)])
+def test_prices_with_a_split_are_refused(tmp_path: Path, row: int) -> None:
+    for factor in (1.5, 2, 2.5, 10, 1 / 2):
+        write_golden(tmp_path / "in.parquet", split_fields(row, factor))
+        with pytest.raises(SchemaError, match="expected adjusted prices"):
+            bar_file_to_features(
+                tmp_path / "in.parquet", tmp_path / "out.parquet", ALPHA158, threads=1
+            )
+
+
+def test_prices_said_to_be_adjusted_are_taken(tmp_path: Path) -> None:
+    write_golden(tmp_path / "in.parquet", split_fields(60, 2))
     options = ["--bars", str(tmp_path / "in.parquet"), "--out", str(tmp_path / "out.parquet")]
     refused = CliRunner().invoke(app, ["features", "compute", *options])
     assert refused.exit_code == 1
@@ -200,6 +216,125 @@ def test_a_split_in_the_prices_is_refused_unless_they_are_said_to_be_adjusted(
     assert taken.exit_code == 0, taken.output
     assert '"rows": 80' in taken.output
     assert pl.read_parquet(tmp_path / "out.parquet").height == 80
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_generated_instruments_are_not_taken_for_unadjusted_ones(tmp_path: Path, seed: int) -> None:
+    fields = random_fields(seed, rows=80)
+    write_golden(tmp_path / "in.parquet", fields)
+    done = bar_file_to_features(tmp_path / "in.parquet", tmp_path / "out", ALPHA158, threads=1)
+    assert (done.rows, done.jumps) == (80, 0)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda bars: bars.with_columns(pl.col("symbol").cast(pl.Categorical)),
+        lambda bars: bars.with_columns(pl.col("session").cast(pl.Datetime("us"))),
+        lambda bars: bars.with_columns(pl.col("session").cast(pl.Datetime("ns"))),
+        lambda bars: bars.with_columns(industry=pl.lit(3), note=pl.lit("x")),
+        lambda bars: bars.select(reversed(bars.columns)),
+        lambda bars: bars.fill_nan(None),
+    ],
+    ids=["categories", "microseconds", "nanoseconds", "other columns", "order", "nulls"],
+)
+def test_what_says_the_same_gives_the_same_bits(
+    tmp_path: Path, encode: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    bars = make_bars(3)
+    whole = compute(bars, tmp_path)
+    assert same_bits(compute(encode(bars), tmp_path), whole)
+
+
+def test_a_column_of_nulls_may_have_no_type(tmp_path: Path) -> None:
+    bars = make_bars(1).with_columns(vwap=pl.lit(None, pl.Null))
+    assert compute(bars, tmp_path).get_column("vwap0").is_nan().all()
+
+
+def test_an_instant_that_is_not_midnight_is_no_session(tmp_path: Path) -> None:
+    bars = make_bars(1).with_columns(
+        pl.col("session").cast(pl.Datetime("us")) + pl.duration(hours=9)
+    )
+    with pytest.raises(SchemaError, match="not midnight"):
+        compute(bars, tmp_path)
+
+
+def test_a_date_that_only_one_symbol_has_is_pointed_out(tmp_path: Path) -> None:
+    bars = make_bars(6)
+    odd = date(2020, 5, 2)
+    bars = bars.filter((pl.col("session") != odd) | (pl.col("symbol") == "600000.SH"))
+    bars.write_parquet(tmp_path / "in.parquet")
+    done = bar_file_to_features(
+        tmp_path / "in.parquet", tmp_path / "out.parquet", ALPHA158, threads=1
+    )
+    assert (done.left_out, done.sparse) == (5, (odd,))
+    options = ["--bars", str(tmp_path / "in.parquet"), "--out", str(tmp_path / "out.parquet")]
+    shown = CliRunner().invoke(app, ["features", "compute", *options])
+    assert "no row on 2020-05-02" in shown.stderr
+
+
+def test_the_bars_themselves_are_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    make_bars(1).write_parquet(path)
+    before = path.read_bytes()
+    with pytest.raises(SchemaError, match="another file than that of the bars"):
+        bar_file_to_features(path, tmp_path / "." / "in.parquet", ALPHA158, threads=1)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5])
+def test_a_damaged_file_is_named(tmp_path: Path, at: float) -> None:
+    path = tmp_path / "in.parquet"
+    make_bars(4).write_parquet(path, compression="zstd", row_group_size=100)
+    content = bytearray(path.read_bytes())
+    begin = int(len(content) * at)
+    content[begin : begin + 400] = b"\xff" * 400
+    path.write_bytes(content)
+    with pytest.raises(SchemaError, match=r"in\.parquet"):
+        bar_file_to_features(path, tmp_path / "out.parquet", ALPHA158, threads=1)
+    assert [one.name for one in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_two_that_write_one_file_leave_one_whole_file(tmp_path: Path) -> None:
+    paths = [tmp_path / f"in{count}.parquet" for count in (2, 6)]
+    for path, count in zip(paths, (2, 6), strict=True):
+        make_bars(count).write_parquet(path)
+    out = tmp_path / "out.parquet"
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(bar_file_to_features, path, out, ALPHA158, threads=1) for path in paths]
+        rows = {one.result().rows for one in made}
+    assert pl.read_parquet(out).height in rows
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "in2.parquet",
+        "in6.parquet",
+        "out.parquet",
+    ]
+
+
+@pytest.mark.parametrize("name", ["technical", "alpha158_fixed"])
+def test_order_and_chunks_change_no_bit_of_other_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    chosen = load_feature_set(name)
+    days = pl.date_range(date(2018, 1, 1), date(2020, 12, 31), eager=True)
+    parts = [
+        pl.DataFrame({"session": days} | random_fields(seed, rows=len(days))).with_columns(
+            symbol=pl.lit(f"60000{seed}.SH")
+        )
+        for seed in (2, 3, 4)
+    ]
+    bars = pl.concat(parts).sort(BY_SESSION)
+    found = []
+    for order in (BY_SESSION, BY_SYMBOL):
+        bars.sort(order).write_parquet(tmp_path / "in.parquet")
+        monkeypatch.setattr(feature_file, "LOOKBACKS_A_CHUNK", 0)
+        bar_file_to_features(
+            tmp_path / "in.parquet", tmp_path / "out.parquet", chosen, threads=2, is_adjusted=True
+        )
+        found.append(pl.read_parquet(tmp_path / "out.parquet").sort(BY_SESSION))
+    for feature in chosen.definitions:
+        one, other = (frame.get_column(feature).to_numpy() for frame in found)
+        assert one.tobytes() == other.tobytes(), feature
 
 
 def test_not_a_parquet_file(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def session_asset(
     stage: str,
     deps: Deps = (),
     retry_policy: dg.RetryPolicy | None = None,
+    pool: str | None = None,
     is_gate: bool = False,
 ) -> Callable[[Callable[[Any, list[date]], Reports]], dg.AssetsDefinition]:
     """Make a research asset of `(desk, sessions) -> StepReport`, one report a noun."""
@@ -51,6 +52,7 @@ def session_asset(
             partitions=graph.sessions,
             backfill_policy=policy,
             retry_policy=retry_policy,
+            pool=pool,
         )
 
     return decorate
@@ -186,10 +188,10 @@ def _metadata(written: Written) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    """A picture as a picture, a page as a link."""
+    """A picture as a picture, a file as its path: browsers open no file from Dagster's pages."""
     if str(value).startswith("!["):
         return dg.MetadataValue.md(str(value))
-    return dg.MetadataValue.url(str(value)) if str(value).startswith("file://") else value
+    return dg.MetadataValue.path(str(value)) if str(value).startswith("/") else value
 
 
 def _logger(context: dg.AssetExecutionContext) -> Any:

@@ -17,7 +17,8 @@ def feature_assets(graph: MarketGraph) -> list[Any]:
     read = ("validated_bars", "instruments") if feature_set.across else ("validated_bars",)
     deps = [graph.window(noun, -feature_set.lookback) for noun in read]
 
-    @session_asset(graph, stage="features", deps=deps)
+    # Runs over windows that overlap would lose each other's records of what was read.
+    @session_asset(graph, stage="features", deps=deps, pool=f"{graph.name}_features")
     def features(desk: Any, sessions: list[date]) -> StepReport:
         """The configured feature set; row t reads sessions up to t only."""
         from tradegraph_dagster.domain.features.step import compute_features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from tradegraph_dagster.cli.features_audit import audit
 from tradegraph_dagster.cli.features_page import page
 from tradegraph_dagster.cli.features_verify import verify
-from tradegraph_dagster.cli.output import domain_errors, print_json, print_table
+from tradegraph_dagster.cli.output import domain_errors, errors, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Feature sets.")
 app.command("verify")(verify)
@@ -31,17 +32,23 @@ def compute_command(
 ) -> None:
     """Features of every row of a file of bars; the columns are those of the set's page."""
     with domain_errors():
-        done = compute_file(bars, out, feature_set, threads=threads, adjusted=adjusted)
+        done, sparse = compute_file(bars, out, feature_set, threads=threads, adjusted=adjusted)
     if as_json:
         print_json(done)
     else:
         print_table("Features", [done])
+    if sparse:
+        errors.print(
+            f"Most instruments have no row on {sparse[0]}"
+            + (f" and {len(sparse) - 1} more sessions" if len(sparse) > 1 else "")
+            + ": if that is no session of their market, take it out; it moves every window."
+        )
 
 
 def compute_file(
     bars: Path, out: Path, name: str, *, threads: int | None, adjusted: bool
-) -> dict[str, str | int]:
-    """Compute a set for a file with a progress bar; what was made, as one row.
+) -> tuple[dict[str, str | int], tuple[date, ...]]:
+    """Compute a set for a file with a progress bar; what was made, and its sparse sessions.
 
     Raises:
         ConfigError: No such set.
@@ -72,12 +79,15 @@ def compute_file(
             is_adjusted=adjusted,
             on_rows=advance,
         )
-    return {
+    made: dict[str, str | int] = {
         "set": feature_set.version,
         "features": len(feature_set.definitions),
         "rows": done.rows,
         "symbols": done.symbols,
         "sessions": done.sessions,
         "left_out": done.left_out,
+        "sparse_sessions": len(done.sparse),
+        "jumps": done.jumps,
         "file": str(out),
     }
+    return made, done.sparse

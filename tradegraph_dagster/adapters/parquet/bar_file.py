@@ -1,15 +1,16 @@
 """A file of adjusted bars, read and checked a chunk at a time.
 
-Columns: `session` (date), `symbol` (string), `open high low close volume vwap` (float64). Rows are
-sorted by (session, symbol) or by (symbol, session), and unique. A session without a trade is a row
-of NaN or null; so is one that is left out. The file's sessions, those of all its symbols together,
-are the calendar that windows count. A column `industry` (string), as known on the session, is read
-for sets that compare instruments; other columns are not.
+Columns: `session` (date), `symbol` (string), `open high low close volume vwap` (float64). What says
+the same in another encoding is taken too: instants that are all midnight, symbols as categories, a
+column of nulls. Rows are sorted by (session, symbol) or by (symbol, session), and unique. A session
+without a trade is a row of NaN or null; so is one that is left out. The file's sessions, those of
+all its symbols together, are the calendar that windows count. Other columns are not read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ KEYS = ("session", "symbol")
 COLUMNS = (*KEYS, *BAR_FIELDS)
 PRICES = tuple(name for name in BAR_FIELDS if name != "volume")
 INDUSTRY = "industry"
+EXPECTED = {"session": pa.date32(), "symbol": pa.string(), INDUSTRY: pa.string()}
 BATCH_ROWS = 131_072
 
 
@@ -34,7 +36,7 @@ class BarRows:
     """Rows of the file, in its order.
 
     Attributes:
-        keys: The rows' session and symbol, and industry where there is one, as they were read.
+        keys: The rows' session (date), symbol and, where it was asked for, industry (strings).
         at: Place of each row's session among the file's sessions.
         symbol: Number of each row's symbol, in the order in which the file names them.
         fields: Each of BAR_FIELDS, float64, NaN where missing.
@@ -69,6 +71,10 @@ class BarRows:
 class BarFile:
     """A file of bars whose columns have been checked; rows are checked as they are read.
 
+    Args:
+        path: The file.
+        reads_industry: Keep the column `industry` (string), if there is one.
+
     Attributes:
         path: The file.
         rows: Rows it holds.
@@ -77,18 +83,17 @@ class BarFile:
         symbols: Symbols read so far, by number.
 
     Raises:
-        SchemaError: Not a Parquet file, or a column is missing or of another type.
+        SchemaError: Not a Parquet file, damaged, or a column is missing or of another type.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reads_industry: bool = False) -> None:
         self.path = path
-        try:
+        with self._readable():
             self._file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
-            raise SchemaError(f"{path}: expected a Parquet file of bars, found: {error}") from error
-        self._check_columns(self._file.schema_arrow)
-        has_industry = INDUSTRY in self._file.schema_arrow.names
+        schema = self._file.schema_arrow
+        has_industry = reads_industry and INDUSTRY in schema.names
         self._kept = [*KEYS, INDUSTRY] if has_industry else list(KEYS)
+        self._check_columns(schema)
         self.rows: int = self._file.metadata.num_rows
         self.sessions, self.is_by_symbol = self._read_sessions()
         self.symbols: list[str] = []
@@ -99,12 +104,14 @@ class BarFile:
 
         Raises:
             SchemaError: A row is out of order, repeated, infinite, or has a price that is not
-                positive.
+                positive; or the file is damaged.
         """
         last: tuple[Any, Any] | None = None
         begin = 0
-        for batch in self._file.iter_batches(BATCH_ROWS, columns=[*self._kept, *BAR_FIELDS]):
-            table = pa.Table.from_batches([batch])
+        for batch in self._read([*self._kept, *BAR_FIELDS], BATCH_ROWS):
+            table = pa.table(
+                {name: self._plain(name, batch.column(name)) for name in batch.schema.names}
+            )
             self._check_keys(table, begin, last)
             last = (table["session"][-1].as_py(), table["symbol"][-1].as_py())
             yield self._rows(table)
@@ -116,6 +123,26 @@ class BarFile:
             f"{self.path}: {message}", session=self.sessions[at].item(), symbol=self.symbols[symbol]
         )
 
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise SchemaError(
+                f"{self.path}: expected a Parquet file of bars, found one that cannot be read: "
+                f"{error}"
+            ) from error
+
+    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        batches = self._file.iter_batches(rows, columns=columns)
+        while True:
+            with self._readable():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield batch
+
     def _check_columns(self, schema: pa.Schema) -> None:
         absent = [name for name in COLUMNS if name not in schema.names]
         if absent:
@@ -123,24 +150,37 @@ class BarFile:
                 f"{self.path}: expected columns {', '.join(COLUMNS)}, found no {', '.join(absent)};"
                 f" there are: {', '.join(schema.names)}"
             )
-        expected = {"session": "date32[day]", "symbol": "string", INDUSTRY: "string"}
+        for name in (*self._kept, *BAR_FIELDS):
+            if schema.names.count(name) > 1:
+                raise SchemaError(f"{self.path}: expected one column {name}, found several")
         wrong = [
-            f"{name} is {schema.field(name).type}, expected {expected.get(name, 'double')}"
-            for name in (*COLUMNS, INDUSTRY)
-            if name in schema.names
-            and str(schema.field(name).type).replace("large_", "") != expected.get(name, "double")
+            f"{name} is {schema.field(name).type}, expected {EXPECTED.get(name, pa.float64())}"
+            for name in (*self._kept, *BAR_FIELDS)
+            if not _says_the_same(name, schema.field(name).type)
         ]
         if wrong:
             raise SchemaError(f"{self.path}: {'; '.join(wrong)}; cast the columns first")
+
+    def _plain(self, name: str, values: pa.Array) -> pa.Array:
+        """The column in the one encoding that is worked with; nothing is lost."""
+        plain = values.cast(EXPECTED.get(name, pa.float64()))
+        if pa.types.is_timestamp(values.type) and not plain.cast(values.type).equals(values):
+            row = pc.index(pc.equal(plain.cast(values.type), values), False).as_py()
+            raise SchemaError(
+                f"{self.path}: expected {name} to hold dates, found {values[row]}, which is not "
+                "midnight"
+            )
+        return plain
 
     def _read_sessions(self) -> tuple[np.ndarray, bool]:
         """Every session, and whether the file goes back in time: one symbol after another."""
         found: set[Any] = set()
         goes_back, newest = False, np.datetime64("0001-01-01")
-        for batch in self._file.iter_batches(8 * BATCH_ROWS, columns=["session"]):
+        for batch in self._read(["session"], 8 * BATCH_ROWS):
             if batch.column(0).null_count:
                 raise SchemaError(f"{self.path}: expected a session in every row, found a null")
-            days = batch.column(0).to_numpy(zero_copy_only=False).astype("datetime64[D]")
+            days = self._plain("session", batch.column(0)).to_numpy(zero_copy_only=False)
+            days = days.astype("datetime64[D]")
             found.update(np.unique(days))
             goes_back |= bool(days[0] < newest or (days[1:] < days[:-1]).any())
             newest = days[-1]
@@ -182,13 +222,18 @@ class BarFile:
         fields = {}
         for name in BAR_FIELDS:
             values = table[name].combine_chunks().to_numpy(zero_copy_only=False)
-            is_bad = np.isinf(values) | (values < 0 if name == "volume" else values <= 0)
+            # As features round them: what single precision cannot hold is infinite or nothing.
+            with np.errstate(over="ignore", under="ignore"):
+                single = values.astype(np.float32)
+            is_bad = np.isinf(single) | (values < 0 if name == "volume" else single <= 0)
             if is_bad.any():
                 row = int(np.flatnonzero(is_bad)[0])
                 expected = "a volume of 0 or more" if name == "volume" else "a positive price"
+                hint = ""
+                if name != "volume" and values[row] < 0:
+                    hint = "; prices adjusted by subtraction can be negative: adjust by a factor"
                 raise self.refuse(
-                    f"expected {expected} or NaN in {name}, found {values[row]}; prices adjusted "
-                    "by subtraction can be negative: adjust by a factor",
+                    f"expected {expected} or NaN in {name}, found {values[row]:g}{hint}",
                     int(at[row]),
                     int(symbol[row]),
                 )
@@ -200,3 +245,16 @@ class BarFile:
         if number == len(self.symbols):
             self.symbols.append(symbol)
         return number
+
+
+def _says_the_same(name: str, found: pa.DataType) -> bool:
+    """Whether a column of this type can be read as what is expected without losing anything."""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if name == "session":
+        is_instant = pa.types.is_timestamp(found) and found.tz is None
+        return bool(pa.types.is_date(found)) or is_instant
+    if name in EXPECTED:
+        is_text = pa.types.is_string(found) or pa.types.is_large_string(found)
+        return bool(is_text or pa.types.is_string_view(found) or pa.types.is_null(found))
+    return bool(pa.types.is_float64(found) or pa.types.is_null(found))

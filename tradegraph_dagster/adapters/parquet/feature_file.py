@@ -8,10 +8,15 @@ chunk is written the next one is computed.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -27,12 +32,16 @@ from tradegraph_dagster.domain.features.schema import FeatureSet
 # Values of a chunk, 4 bytes each; two chunks are held at once.
 CHUNK_VALUES = 60_000_000
 ROW_GROUP_ROWS = 131_072
-# Sessions of a chunk, in lookbacks, which are computed again for it: of long chunks few symbols fit
-# in a block, and their values then lie far apart in the file.
+# Sessions of a chunk: so many lookbacks, which are computed again for it, and not fewer than these.
+# Of longer chunks few symbols fit in a block, and their values then lie far apart in the file.
 LOOKBACKS_A_CHUNK = 2
-# Overnight moves of adjusted prices that only a split explains, and how near one must be.
-SPLIT_RATIOS = np.array([2.0, 3.0, 4.0, 5.0, 10.0])
-SPLIT_TOLERANCE = 0.05
+LEAST_SESSIONS = 120
+# A move of the whole bar from one traded session to the next, beyond every price limit, is a split
+# or a payout that the prices were not adjusted for, unless it is rare among many rows.
+LARGEST_MOVE = 1.3
+ROWS_A_MOVE = 20_000
+# Sessions without a trade between the two: longer suspensions end with larger moves.
+LONGEST_PAUSE = 2
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,17 @@ class FeatureFile:
         sessions: Sessions of the file.
         left_out: Sessions between an instrument's first and last that had no row, and were taken
             for suspended ones.
+        sparse: Sessions on which more than half of the instruments listed then had no row; a date
+            that is none of the market's is one of them, and moves every window.
+        jumps: Moves as a split makes them, too few to say that prices are not adjusted.
     """
 
     rows: int
     symbols: int
     sessions: int
     left_out: int
+    sparse: tuple[date, ...]
+    jumps: int
 
 
 def bar_file_to_features(
@@ -77,24 +91,38 @@ def bar_file_to_features(
         SchemaError: Names what is wrong with `bars`, and where; `out` is untouched.
         StoreUnavailable: `out` cannot be written.
     """
-    file = BarFile(bars)
+    if out.exists() and out.samefile(bars):
+        raise SchemaError(f"{out}: expected another file than that of the bars; name another")
+    file = BarFile(bars, reads_industry=feature_set.across is not None)
     if feature_set.across and file.is_by_symbol:
         raise SchemaError(
             f"{bars}: {feature_set.name} compares the instruments of a session, expected rows "
             "sorted by (session, symbol), found them by (symbol, session)"
         )
-    tally = _Tally()
+    tally = _Tally(len(file.sessions))
     chunks = _chunks(file, feature_set, tally, is_adjusted=is_adjusted)
-    temporary = out.with_name(f".{out.name}.tmp")
+    # A name of its own: two that write the same file replace it one after the other.
+    temporary = out.with_name(f".{out.name[:60]}.{uuid4().hex}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _write(temporary, feature_set, chunks, threads, on_rows)
+        with temporary.open("xb") as sink:
+            _write(sink, feature_set, chunks, threads, on_rows)
+            sink.flush()
+            os.fsync(sink.fileno())
         temporary.replace(out)
     except (OSError, pa.ArrowException) as error:
         raise StoreUnavailable(f"cannot write {out}: {error}; nothing was changed") from error
     finally:
-        temporary.unlink(missing_ok=True)
-    return FeatureFile(file.rows, len(file.symbols), len(file.sessions), tally.left_out())
+        with suppress(OSError):
+            temporary.unlink()
+    return FeatureFile(
+        file.rows,
+        len(file.symbols),
+        len(file.sessions),
+        tally.left_out(),
+        tuple(file.sessions[at].item() for at in tally.sparse_sessions()),
+        tally.jumps,
+    )
 
 
 @dataclass(frozen=True)
@@ -109,10 +137,12 @@ class _Chunk:
 class _Tally:
     """First and last session and number of rows of each symbol read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: int) -> None:
         self.first = np.zeros(0, dtype=np.int64)
+        self.jumps = 0
         self._last = np.zeros(0, dtype=np.int64)
         self._rows = np.zeros(0, dtype=np.int64)
+        self._rows_on = np.zeros(sessions, dtype=np.int64)
 
     def add(self, rows: BarRows, symbols: int) -> None:
         grown = symbols - len(self.first)
@@ -122,13 +152,21 @@ class _Tally:
         np.minimum.at(self.first, rows.symbol, rows.at)
         np.maximum.at(self._last, rows.symbol, rows.at)
         self._rows += np.bincount(rows.symbol, minlength=symbols)
+        self._rows_on += np.bincount(rows.at, minlength=len(self._rows_on))
 
     def left_out(self) -> int:
         return int((self._last - self.first + 1 - self._rows).sum())
 
+    def sparse_sessions(self) -> list[int]:
+        count = len(self._rows_on) + 1
+        begun = np.bincount(self.first, minlength=count)
+        ended = np.bincount(self._last + 1, minlength=count)
+        listed = np.cumsum(begun - ended)[:-1]
+        return np.flatnonzero(2 * self._rows_on < listed).tolist()
+
 
 def _write(
-    path: Path,
+    sink: BinaryIO,
     feature_set: FeatureSet,
     chunks: Iterator[_Chunk],
     threads: int,
@@ -144,7 +182,7 @@ def _write(
     schema = _schema(feature_set)
     with (
         pq.ParquetWriter(
-            path, schema, compression="zstd", compression_level=1, use_dictionary=["symbol"]
+            sink, schema, compression="zstd", compression_level=1, use_dictionary=["symbol"]
         ) as writer,
         ThreadPoolExecutor(1) as ahead,
     ):
@@ -179,14 +217,16 @@ def _chunks(
         while held is not None and (end := _end(file, held, lead, feature_set, is_open)):
             rows = held.slice(0, end)
             if not is_adjusted:
-                _refuse_splits(file, rows)
+                tally.jumps += _jumps(file, rows, lead, tally.jumps)
             yield _Chunk(rows, lead, _place(file, rows, lead, tally.first))
             if end == len(held):
                 held, lead = None, 0
                 continue
             read_again = end
             if not file.is_by_symbol:
-                read_again = int(np.searchsorted(held.at, held.at[end] - lookback))
+                # At least the session before, which moves are measured from.
+                before = held.at[end] - max(lookback, LONGEST_PAUSE + 1)
+                read_again = int(np.searchsorted(held.at, before))
             held, lead = held.slice(read_again), end - read_again
 
 
@@ -195,7 +235,7 @@ def _end(file: BarFile, rows: BarRows, lead: int, feature_set: FeatureSet, is_op
     values = len((feature_set.base or feature_set).definitions) + len(feature_set.definitions)
     limit = lead + CHUNK_VALUES // values
     if not file.is_by_symbol:
-        farthest = rows.at[lead] + LOOKBACKS_A_CHUNK * max(feature_set.lookback, 1)
+        farthest = rows.at[lead] + max(LOOKBACKS_A_CHUNK * feature_set.lookback, LEAST_SESSIONS)
         limit = min(limit, int(np.searchsorted(rows.at, farthest)))
     group = rows.symbol if file.is_by_symbol else rows.at
     # The last symbol or session may go on in rows that were not read yet.
@@ -251,22 +291,32 @@ def _compute(chunk: _Chunk, feature_set: FeatureSet, buffer: _Buffer, threads: i
     return table
 
 
-def _refuse_splits(file: BarFile, rows: BarRows) -> None:
-    """Stop at a price that falls or rises overnight as only a split makes it."""
-    order = np.lexsort((rows.at, rows.symbol))
-    close, opening = rows.fields["close"][order][:-1], rows.fields["open"][order][1:]
-    at, symbol = rows.at[order], rows.symbol[order]
-    is_next = (np.diff(at) == 1) & (np.diff(symbol) == 0)
-    with np.errstate(invalid="ignore"):
-        ratio = np.where(is_next, close / opening, 1.0)
-    for split in (*SPLIT_RATIOS, *(1 / SPLIT_RATIOS)):
-        found = np.flatnonzero(np.abs(ratio / split - 1) < SPLIT_TOLERANCE)
-        if len(found):
-            row = int(found[0]) + 1
-            raise file.refuse(
-                f"found open {opening[row - 1]:g} after a close of {close[row - 1]:g}, "
-                f"which looks like a split of {split:g}: expected adjusted prices; adjust "
-                "them, or say that they are with --adjusted",
-                int(at[row]),
-                int(symbol[row]),
-            )
+def _jumps(file: BarFile, rows: BarRows, lead: int, before: int) -> int:
+    """Moves after the first `lead` rows that only a split makes; prices with many are refused.
+
+    The whole bar, from its low to its high, lies beyond LARGEST_MOVE of the close before, and the
+    price did not stand still until then.
+    """
+    names = ("open", "high", "low", "close")
+    is_traded = ~np.isnan(np.stack([rows.fields[name] for name in names])).any(axis=0)
+    order = np.flatnonzero(is_traded)
+    order = order[np.lexsort((rows.at[order], rows.symbol[order]))]
+    earlier, later = order[:-1], order[1:]
+    pause = rows.at[later] - rows.at[earlier]
+    is_next = (rows.symbol[later] == rows.symbol[earlier]) & (pause <= LONGEST_PAUSE + 1)
+    close = rows.fields["close"][earlier]
+    stands_still = rows.fields["high"][earlier] == rows.fields["low"][earlier]
+    stands_still[1:] &= close[1:] == close[:-1]
+    fell = close > LARGEST_MOVE * rows.fields["high"][later]
+    rose = close * LARGEST_MOVE < rows.fields["low"][later]
+    found = np.flatnonzero(is_next & ~stands_still & (fell | rose) & (later >= lead))
+    if len(found) and before + len(found) > file.rows / ROWS_A_MOVE:
+        row = later[found[0]]
+        raise file.refuse(
+            f"found a bar from {rows.fields['low'][row]:g} to {rows.fields['high'][row]:g} after a "
+            f"close of {close[found[0]]:g}, as a split makes it: expected adjusted prices; adjust "
+            "them, or say that they are with --adjusted",
+            int(rows.at[row]),
+            int(rows.symbol[row]),
+        )
+    return len(found)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 
@@ -52,7 +53,8 @@ class ParquetFrameStore:
         path = self._path(schema.name, partition)
         if path.exists() and self._holds(schema, partition, fingerprint):
             return fingerprint
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # Containers that share a lake share process numbers, too.
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -69,7 +71,8 @@ class ParquetFrameStore:
             temporary.replace(path)
         # Polars reports a disk that fills up while it encodes as its own ComputeError.
         except (OSError, pl.exceptions.PolarsError) as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise StoreUnavailable(
                 f"cannot write {path}: {error}; nothing was changed, "
                 "free space or mend the folder and run again",
@@ -106,7 +109,7 @@ class ParquetFrameStore:
         path = self._path(table, partition)
         if not path.exists():
             raise MissingSession(f"no file {path}", table=table, session=partition)
-        return _notes(path).get(_FINGERPRINT_KEY, "")
+        return (_notes(path) or {}).get(_FINGERPRINT_KEY, "")
 
     def remove(self, table: str, partition: date) -> None:
         """Delete a partition's file."""
@@ -132,7 +135,7 @@ class ParquetFrameStore:
 
     def _holds(self, schema: FrameSchema, partition: date, fingerprint: str) -> bool:
         """Whether the file says so and its content bears it out; a damaged file does not."""
-        notes = _notes(self._path(schema.name, partition))
+        notes = _notes(self._path(schema.name, partition)) or {}
         if notes.get(_FINGERPRINT_KEY) != fingerprint:
             return False
         if notes.get(_VERSION_KEY, "") != schema.version:
@@ -144,16 +147,17 @@ class ParquetFrameStore:
     def _require_versions(self, schema: FrameSchema, partitions: Sequence[date]) -> None:
         for day in partitions if schema.version else ():
             # A file that is missing or unreadable is for the reading itself to name.
-            if notes := _notes(self._path(schema.name, day)):
+            notes = _notes(self._path(schema.name, day))
+            if notes is not None:
                 require_version(schema, day, notes.get(_VERSION_KEY, ""))
 
 
-def _notes(path: Path) -> dict[str, str]:
-    """A file's own metadata; none where it cannot be read."""
+def _notes(path: Path) -> dict[str, str] | None:
+    """A file's own metadata; None where it cannot be read."""
     try:
         return pl.read_parquet_metadata(path)
     except (OSError, pl.exceptions.PolarsError):
-        return {}
+        return None
 
 
 def _is_ascending(partitions: Sequence[date]) -> bool:

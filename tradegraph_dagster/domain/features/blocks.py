@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tradegraph_dagster.domain.core.errors import SchemaError
 from tradegraph_dagster.domain.features.compiled import compiled
 from tradegraph_dagster.domain.features.schema import BAR_FIELDS, BarGrid, FeatureSet
 
@@ -55,13 +56,23 @@ def rows_to_columns(
         feature_set: A set without `across`.
         columns: Is filled: float32 of shape (features, targets), contiguous by feature.
         threads: Threads to compute with.
+
+    Raises:
+        SchemaError: What the set computes is not what it says.
     """
     _keep_freed_memory()
 
     def work(block: _Block) -> None:
         grid, chosen, cells = _lay_out(rows, block)
-        computed = feature_set.compute(grid).reshape(len(columns), -1)
-        _place(computed, cells, rows.target[chosen], columns)
+        computed = feature_set.compute(grid)
+        expected = (len(columns), len(grid.sessions), len(grid.begins_at))
+        if computed.shape != expected or computed.dtype != np.float32:
+            raise SchemaError(
+                f"feature set {feature_set.name}: expected float32 of shape {expected}, computed "
+                f"{computed.dtype} of shape {computed.shape}"
+            )
+        flat = np.ascontiguousarray(computed).reshape(len(columns), -1)
+        _place(flat, cells, rows.target[chosen], columns)
 
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, _blocks(rows)):

@@ -1,7 +1,7 @@
 """Compilation of numeric loops by Numba, and plain Python where Numba is missing or refuses.
 
-Both give the same bits: the loops are written with scalar float64 arithmetic in a fixed order, and
-Numba may neither reorder nor contract it (`fastmath=False`).
+Both give the same bits: the loops are written with scalar arithmetic in a fixed order, which Numba
+may neither change nor contract (`fastmath=False`).
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ def _compile(function: Kernel, signature: str) -> Kernel:
     try:
         try:
             kernel = njit(signature, cache=True, **options)(function)
-        except RuntimeError:
-            # No folder takes the cache: compile for this process only.
+        except NumbaError:
+            raise
+        except Exception:  # noqa: BLE001 - a torn cache file fails as whatever its bytes say
+            # No folder takes the cache, the disk is full, or what is cached cannot be read:
+            # compile for this process only.
             kernel = njit(signature, **options)(function)
     except NumbaError as error:
         raise RuntimeError(str(error)) from error

@@ -60,9 +60,10 @@ def bars_to_features(
     _require_readable(bars)
     if bars.is_empty() or not sessions:
         return feature_set.schema.empty()
-    earliest = history_begins or bars.get_column("session").to_list()[0]
+    earliest = history_begins or bars.item(0, "session")
     reach = calendar.trailing(min(sessions), feature_set.lookback + 1)[0]
     window = calendar.between(max(reach, earliest), max(sessions))
+    _require_sessions(bars, window)
     placed = _placed_bars(bars, window)
     targets = placed.filter(pl.col("session").is_in(list(sessions))).with_row_index("target")
     computed_set = feature_set.base or feature_set
@@ -94,7 +95,8 @@ def _require_readable(bars: pl.DataFrame) -> None:
     ]
     if wrong:
         raise SchemaError(f"expected validated bars, found others: {'; '.join(wrong)}")
-    infinite = bars.filter(pl.any_horizontal(pl.col(BAR_FIELDS).is_infinite()))
+    # As features round them: what single precision cannot hold is infinite.
+    infinite = bars.filter(pl.any_horizontal(pl.col(BAR_FIELDS).cast(pl.Float32).is_infinite()))
     if not infinite.is_empty():
         session, symbol = infinite.select(SESSION_SYMBOL).row(0)
         raise SchemaError(
@@ -107,7 +109,9 @@ def _require_readable(bars: pl.DataFrame) -> None:
     in_order = (keys["session"] > previous["session"]) | (
         (keys["session"] == previous["session"]) & (keys["symbol"] > previous["symbol"])
     )
-    astray = (~in_order.fill_null(True)).arg_true()
+    # The first row has none before it; a row without a key is in no order.
+    in_order = in_order.fill_null(False) | (pl.Series(range(bars.height)) == 0)
+    astray = (~in_order | keys["session"].is_null() | keys["symbol"].is_null()).arg_true()
     if len(astray):
         session, symbol = keys.row(astray[0])
         raise SchemaError(
@@ -115,6 +119,19 @@ def _require_readable(bars: pl.DataFrame) -> None:
             "order or repeated; sort them and drop repeats",
             session=session,
             symbol=symbol,
+        )
+
+
+def _require_sessions(bars: pl.DataFrame, window: Sequence[date]) -> None:
+    """Refuse bars of a date that the calendar does not know: windows would pass over them."""
+    days = bars.get_column("session").unique().sort()
+    inside = days.filter(days.is_between(window[0], window[-1]))
+    unknown = inside.filter(~inside.is_in(list(window)))
+    if len(unknown):
+        raise SchemaError(
+            "expected bars of the calendar's sessions, found some of a date that is none; mend the "
+            "calendar or take the bars out",
+            session=unknown[0],
         )
 
 

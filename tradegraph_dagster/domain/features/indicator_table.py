@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass
 
 from tradegraph_dagster.domain.core.errors import ConfigError
 
-# What an average may reach so that 384 sessions of warm-up leave at most 5e-9 of where it began:
-# (1 - 2 / 41) ** 384 for an exponential one, (1 - 1 / 20) ** 384 for one of Wilder's.
+# What an average may reach so that 384 sessions of warm-up leave less than 1e-6 of where it began.
+# An exponential one keeps (1 - 2 / 41) ** 384 of it, one of Wilder's (1 - 1 / 20) ** 384: 5e-9.
+# Where averages are averaged again, up to six times in T3, each time more of it is left.
 LONGEST_EXPONENTIAL = 40
+LONGEST_CASCADE = 30
 LONGEST_WILDER = 20
 LONGEST_WINDOW = 120
 
@@ -25,7 +27,8 @@ class TechnicalWindows:
     """Windows in traded sessions.
 
     Raises:
-        ConfigError: A window below 2, or one so long that warm-up would not cover it.
+        ConfigError: A window below 2, one so long that warm-up would not cover it, or a fast one
+            that is not shorter than its slow one.
     """
 
     short: int = 5
@@ -47,6 +50,8 @@ class TechnicalWindows:
 
     def __post_init__(self) -> None:
         longest = dict.fromkeys(asdict(self), LONGEST_EXPONENTIAL)
+        cascades = ("short", "medium", "trix", "tsi_slow", "tsi_fast")
+        longest |= dict.fromkeys(cascades, LONGEST_CASCADE)
         longest |= dict.fromkeys(("wilder", "brisk"), LONGEST_WILDER)
         longest |= dict.fromkeys(("long", "aroon"), LONGEST_WINDOW)
         for name, window in asdict(self).items():
@@ -54,6 +59,16 @@ class TechnicalWindows:
                 raise ConfigError(
                     f"technical window {name}: expected 2 to {longest[name]} sessions, "
                     f"found {window}"
+                )
+        for fast, slow in (
+            ("fast", "slow"),
+            ("tsi_fast", "tsi_slow"),
+            ("adosc_fast", "adosc_slow"),
+        ):
+            if getattr(self, fast) >= getattr(self, slow):
+                raise ConfigError(
+                    f"technical windows {fast} and {slow}: expected the first to be shorter, found "
+                    f"{getattr(self, fast)} and {getattr(self, slow)}"
                 )
 
 

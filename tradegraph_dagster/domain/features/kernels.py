@@ -1,17 +1,19 @@
 """Rolling operators: every window of WINDOWS ending at every row, for many instruments in one call.
 
-Nothing is carried from row to row. The statistics of a window are merged from those of two shorter
-windows, one behind the other: 1 + 1 = 2, 2 + 2 = 4, 4 + 1 = 5, then 10, 20, 30 and 60. A value
-therefore depends on the rows of its own window only, and comes from the same additions wherever the
-data begins: the last row of a 61-row tail has the bits it has in the whole history. Each merge is
-one loop over all rows, which the compiler turns into vector instructions.
+The statistics of a window are merged from those of two shorter windows, one behind the other:
+1 + 1 = 2, 2 + 2 = 4, 4 + 1 = 5, then 10, 20, 30 and 60. A value therefore depends on the rows of
+its own window only, and comes from the same additions wherever the data begins: the last row of a
+61-row tail has the bits it has in the whole history. Each merge is one loop over all rows, which
+the compiler turns into vector instructions. Ranks compare the newest value with each earlier one,
+and quantiles keep the window's values sorted: neither adds up anything that could be left over.
 
 Squares and products are kept about each part's own mean (Chan, Golub and LeVeque, 1983), so the
 deviation of a constant window is exactly 0 and a price of 1,000 does not drown a move of 0.001.
 
-Series are flat float64 arrays of a grid of shape (sessions, instruments), NaN where missing: the
-row before is `stride` places before, `stride` being the number of instruments. Missing values are
-skipped, and a window without a value gives NaN. Results have shape (quantities, windows, rows).
+Series are flat arrays of a grid of shape (sessions, instruments), float64, or float32 where values
+are only compared, NaN where missing: the row before is `stride` places before, `stride` being the
+number of instruments. Missing values are skipped, and a window without a value gives NaN. Results
+have shape (quantities, windows, rows).
 """
 
 from __future__ import annotations

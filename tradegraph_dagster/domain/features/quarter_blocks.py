@@ -12,9 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Weekdays in a calendar quarter, at most: 92 days that begin on a weekday after a weekend's end.
-LONGEST_QUARTER = 66
-
 
 @dataclass(frozen=True)
 class Block:
@@ -35,8 +32,8 @@ def quarter_blocks(sessions: np.ndarray, warm_up: int, counts_from: int = 0) -> 
     """Blocks of a grid's rows, in order.
 
     Quarters whose warm-up would begin before the grid begin with it, and are one block. A grid must
-    therefore begin `warm_up` + LONGEST_QUARTER - 1 sessions before a row whose values are to be
-    those of a longer grid.
+    therefore begin `warm_up` and a quarter's sessions before a row whose values are to be those of
+    a longer grid.
 
     Args:
         sessions: datetime64[D], consecutive sessions.

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 # Sessions run before a calendar quarter. The Hilbert transforms forget slowest, a tenth every 50
 # rows or so: 256 leave 1e-3 of a value at worst, 320 3e-5, 384 less than 1e-6.
 WARM_UP = 384
-# A quarter's last session has at most 65 before it in the quarter.
-LOOKBACK = WARM_UP + 65
+# Days of the longest calendar quarter: some markets and files have a session on each of them.
+LONGEST_QUARTER = 92
+LOOKBACK = WARM_UP + LONGEST_QUARTER - 1
 
 
 def technical_set(name: str, windows: TechnicalWindows) -> FeatureSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,9 @@ import pytest
 from tests.support.make_bars import make_adjusted_bars
 from tests.support.plain_market import PlainMarket, make_instruments, weekday_calendar
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
+from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.domain.core.errors import MissingSession
-from tradegraph_dagster.domain.core.frame_store import Written, write_sessions
+from tradegraph_dagster.domain.core.frame_store import FrameStore, Written, write_sessions
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.features.compute import bars_to_features
 from tradegraph_dagster.domain.features.inputs import keep_inputs, kept_bars, read_inputs
@@ -67,8 +69,12 @@ def industries(bars: pl.DataFrame) -> pl.DataFrame:
     return conform_frame(make_instruments(bars).with_columns(industry=industry), INSTRUMENTS)
 
 
-def lake(bars: pl.DataFrame = BARS, feature_set: FeatureSet = MOVES) -> Workspace:
-    ws = Workspace(MARKET, MemoryFrameStore(), DAYS[0])
+def lake(
+    bars: pl.DataFrame = BARS,
+    feature_set: FeatureSet = MOVES,
+    store: FrameStore | None = None,
+) -> Workspace:
+    ws = Workspace(MARKET, store or MemoryFrameStore(), DAYS[0])
     write_sessions(ws.store, VALIDATED_BARS, bars, DAYS)
     write_sessions(ws.store, INSTRUMENTS, industries(bars), DAYS)
     make(ws, DAYS, feature_set)
@@ -188,6 +194,32 @@ def test_a_session_whose_window_is_no_longer_validated_says_which() -> None:
     missing = [day for day, one in found.items() if one.outcome is Outcome.INPUT_MISSING]
     assert missing == list(DAYS[10:14])
     assert str(DAYS[10]) in found[DAYS[13]].reason
+
+
+def test_of_a_set_that_compares_the_instruments_are_needed_too() -> None:
+    ws = lake(feature_set=ABOVE)
+    ws.store.remove(INSTRUMENTS.name, DAYS[10])
+    found = verdicts(ws, ABOVE)
+    missing = [day for day, one in found.items() if one.outcome is Outcome.INPUT_MISSING]
+    assert missing == list(DAYS[10:14])
+    assert found[DAYS[13]].reason == f"instruments {DAYS[10]} is gone"
+    assert {found[day].outcome for day in DAYS if day not in missing} == {Outcome.EQUAL}
+
+
+def test_a_damaged_file_is_told_from_another_set(tmp_path: Path) -> None:
+    ws = lake(store=ParquetFrameStore(tmp_path))
+    path = tmp_path / "features" / f"{DAYS[10]}.parquet"
+    whole = path.read_bytes()
+    # Cut short, and with its notes whole but not its columns.
+    for content in (whole[:40], whole[:4] + bytes(40) + whole[44:]):
+        path.write_bytes(content)
+        (found,) = verify_features(ws, MOVES, [DAYS[10]])
+        assert found.outcome is Outcome.DAMAGED
+        assert str(path) in found.reason
+    path.write_bytes(whole)
+    renamed = replace(MOVES, definitions={"move": "c / c[t-2]", "range": "h - l"})
+    (found,) = verify_features(ws, renamed, [DAYS[10]])
+    assert found.outcome is Outcome.OTHER_SET
 
 
 def test_features_made_again_are_traced_to_the_bars_of_that_time() -> None:

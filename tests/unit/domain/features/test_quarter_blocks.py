@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tradegraph_dagster.domain.features.quarter_blocks import (
-    LONGEST_QUARTER,
-    Block,
-    quarter_blocks,
-)
+from tradegraph_dagster.domain.features.quarter_blocks import Block, quarter_blocks
+from tradegraph_dagster.domain.features.technical import LONGEST_QUARTER
 from tradegraph_dagster.domain.markets.catalogue import load_market
 
 
@@ -67,8 +64,9 @@ def test_no_row_of_a_real_calendar_reads_beyond_the_lookback(market: str) -> Non
         assert block.stop - 1 - block.run_from <= warm_up + LONGEST_QUARTER - 1
 
 
-def test_a_quarter_of_weekdays_can_be_as_long_as_is_said() -> None:
-    blocks = quarter_blocks(weekdays("1900-01-01", "2199-12-31"), 1)
+def test_a_quarter_of_sessions_every_day_can_be_as_long_as_is_said() -> None:
+    days = np.arange("1900-01-01", "2199-12-31", dtype="datetime64[D]")
+    blocks = quarter_blocks(days, 1)
     assert max(block.stop - block.first for block in blocks[1:]) == LONGEST_QUARTER
 
 

@@ -44,7 +44,7 @@ def test_other_windows_change_their_own_columns_only() -> None:
         ({"slow": 41}, "slow: expected 2 to 40 sessions, found 41"),
         ({"wilder": 21}, "wilder: expected 2 to 20 sessions, found 21"),
         ({"long": 121}, "long: expected 2 to 120 sessions, found 121"),
-        ({"short": 1}, "short: expected 2 to 40 sessions, found 1"),
+        ({"short": 1}, "short: expected 2 to 30 sessions, found 1"),
     ],
 )
 def test_windows_out_of_reach_are_refused(windows: dict[str, int], found: str) -> None:
