@@ -8,7 +8,7 @@ import dagster as dg
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.checks.feature_causality import CAUSALITY_CHECK
-from tradegraph_dagster.settings import MarketSettings
+from tradegraph_dagster.market_settings import MarketSettings
 
 BARS = (
     "instruments",

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 import dagster as dg
 
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
-from tradegraph_dagster.settings import MarketSettings
+from tradegraph_dagster.market_settings import MarketSettings
 
 WEEKENDS = "0 0 * * 6,0"
 

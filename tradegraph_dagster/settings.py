@@ -1,4 +1,4 @@
-"""One YAML file an environment -> frozen, typed settings; the only reader of the environment.
+"""One YAML file an environment -> frozen, typed settings.
 
 Precedence: defaults in code, then `config/<environment>.yaml`, then `TRADEGRAPH_*` variables, then
 what the command line passes. `TRADEGRAPH_MARKETS__CN__TRAINING__SEED=7` sets
@@ -9,41 +9,16 @@ that names file, key, what was found and what is allowed. Nothing is converted s
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import os
 from collections.abc import Mapping
-from datetime import date
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 
-import tradegraph_dagster.adapters as adapter_catalogue
-import tradegraph_dagster.domain.models.kinds as model_kinds
-import tradegraph_dagster.domain.signals.strategies as strategies
-from tradegraph_dagster.domain.core.bounds import require
-from tradegraph_dagster.domain.core.catalogue import entry_names
 from tradegraph_dagster.domain.core.errors import ConfigError
-from tradegraph_dagster.domain.datasets.schema import LabelSpan, SplitPlan, horizons_to_spans
-from tradegraph_dagster.domain.features.catalogue import feature_set_names
-from tradegraph_dagster.domain.market_data.health import RoutingPolicy
-from tradegraph_dagster.domain.monitoring.schema import DriftPolicy
-from tradegraph_dagster.domain.quality.verdict import QualityPolicy
-from tradegraph_dagster.domain.registry.schema import PromotionPolicy
-from tradegraph_dagster.domain.risk.gate import configured_rules
-from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
-from tradegraph_dagster.domain.universe.schema import UniversePolicy
+from tradegraph_dagster.market_settings import STRICT, MarketSettings
 from tradegraph_dagster.settings_file import problem_lines, read_yaml, set_key
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -51,196 +26,6 @@ ENVIRONMENTS = ("demo", "paper", "live")
 _RESERVED = frozenset(
     {"TRADEGRAPH_ENV", "TRADEGRAPH_CONFIG", "TRADEGRAPH_LAKE", "TRADEGRAPH_MARTS"}
 )
-# Errors are worded here; pydantic's own text, which tracebacks show, would repeat what was found.
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-class _PolicyModel(BaseModel):
-    """A settings block that builds a domain policy, whose own bounds are checked at once."""
-
-    model_config = _STRICT
-    policy: ClassVar[type]
-
-    def build(self) -> Any:
-        """The domain's frozen policy."""
-        return self.policy(**dict(self))
-
-    @model_validator(mode="after")
-    def _check_bounds(self) -> Self:
-        self.build()
-        return self
-
-
-def _policy_model(policy: type) -> type[_PolicyModel]:
-    plain = {"int": int, "float": float, "bool": bool, "str": str}
-    fields: dict[str, Any] = {
-        field.name: (plain[str(field.type)], field.default) for field in dataclasses.fields(policy)
-    }
-    model = create_model(policy.__name__, __base__=_PolicyModel, **fields)
-    model.policy = policy
-    return model
-
-
-_Universe = _policy_model(UniversePolicy)
-_Routing = _policy_model(RoutingPolicy)
-_Quality = _policy_model(QualityPolicy)
-_Split = _policy_model(SplitPlan)
-_Promotion = _policy_model(PromotionPolicy)
-_Drift = _policy_model(DriftPolicy)
-_Execution = _policy_model(ExecutionPolicy)
-
-
-class AdapterSettings(BaseModel):
-    """Which adapter serves a port, and its options, checked by the adapter's own model."""
-
-    model_config = _STRICT
-
-    kind: str
-    options: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _check_options(self) -> AdapterSettings:
-        self.parsed_options  # noqa: B018
-        return self
-
-    @cached_property
-    def parsed_options(self) -> Any:
-        """The adapter's OPTIONS model, filled."""
-        folder = Path(adapter_catalogue.__path__[0])
-        allowed = [
-            name
-            for name in entry_names(adapter_catalogue)
-            if (folder / name / "options.py").exists()
-        ]
-        require(self.kind in allowed, "kind", self.kind, ", ".join(allowed))
-        module = importlib.import_module(f"{adapter_catalogue.__name__}.{self.kind}.options")
-        try:
-            return module.OPTIONS.model_validate({**_secret_options(self.kind), **self.options})
-        except ValidationError as error:
-            lines = problem_lines(module.OPTIONS, error)
-            raise ValueError("; ".join(f"options.{line}" for line in lines)) from error
-
-
-def _secret_options(kind: str) -> dict[str, SecretStr]:
-    """Options of an adapter that are secrets: TRADEGRAPH_SECRET_ALPACA_KEY_ID is `key_id`."""
-    prefix = f"TRADEGRAPH_SECRET_{kind.upper()}_"
-    return {
-        name.removeprefix(prefix).lower(): SecretStr(value)
-        for name, value in os.environ.items()
-        if name.startswith(prefix)
-    }
-
-
-class CatalogueSettings(BaseModel):
-    """An entry of a catalogue and its parameters; the entry refuses parameters it does not know."""
-
-    model_config = _STRICT
-
-    name: str
-    params: dict[str, Any] = {}
-
-
-class TrainingSettings(BaseModel):
-    """Monthly training; a model learns from the sessions before the month it trades in.
-
-    Attributes:
-        first_month: First month a model trades in.
-        min_names: Names a cross-section needs for an IC.
-    """
-
-    model_config = _STRICT
-
-    first_month: date
-    kind: CatalogueSettings
-    split: _Split = _Split()  # type: ignore[valid-type]
-    seed: int = 20260101
-    min_names: int = 10
-
-
-class HaltSettings(BaseModel):
-    """When the kill-switch sensor engages by itself.
-
-    On a session's loss over the equity before it, a fall from the peak, due sessions not validated.
-    """
-
-    model_config = _STRICT
-
-    max_daily_loss_frac: float = 0.02
-    max_drawdown_frac: float = 0.10
-    max_stale_sessions: int = 1
-
-    @model_validator(mode="after")
-    def _check(self) -> HaltSettings:
-        for name in ("max_daily_loss_frac", "max_drawdown_frac"):
-            require(0 < getattr(self, name) <= 1, name, getattr(self, name), "0 < x <= 1")
-        require(self.max_stale_sessions >= 1, "max_stale_sessions", self.max_stale_sessions, ">= 1")
-        return self
-
-
-class MarketSettings(BaseModel):
-    """Everything that differs between markets.
-
-    Attributes:
-        history_first: First session of the lake.
-        history_last: Last session, where the history is closed (demo); open-ended otherwise.
-        sources: Where bars, instruments and corporate actions come from, the preferred first.
-        routing: When a source is passed over, and how sources are compared.
-        label_horizons: Of the labels to make, in sessions; `training.split` names one of them.
-        index_codes: Indices whose members are recorded after each close; providers show no other
-            day's, so what was not recorded has to be imported from files.
-        risk: Rule -> its limits; an absent rule is off, and the decision says so.
-        after_close_minutes: Delay of the after-close job behind the close.
-        pre_open_minutes: Lead of the pre-open job before the open.
-    """
-
-    model_config = _STRICT
-
-    history_first: date
-    history_last: date | None = None
-    sources: list[AdapterSettings] = Field(min_length=1)
-    routing: _Routing = _Routing()  # type: ignore[valid-type]
-    index_codes: list[str] = []
-    universe: _Universe = _Universe()  # type: ignore[valid-type]
-    quality: _Quality = _Quality()  # type: ignore[valid-type]
-    features: str = "alpha158"
-    label_horizons: list[int] = [1]
-    training: TrainingSettings
-    promotion: _Promotion = _Promotion()  # type: ignore[valid-type]
-    strategy: CatalogueSettings
-    risk: dict[str, dict[str, Any]]
-    execution: _Execution = _Execution()  # type: ignore[valid-type]
-    broker: AdapterSettings
-    drift: _Drift = _Drift()  # type: ignore[valid-type]
-    halt: HaltSettings = HaltSettings()
-    after_close_minutes: int = 60
-    pre_open_minutes: int = 30
-
-    @model_validator(mode="after")
-    def _check_entries(self) -> MarketSettings:
-        for key, name, names in (
-            ("features", self.features, feature_set_names()),
-            ("training.kind.name", self.training.kind.name, entry_names(model_kinds)),
-            ("strategy.name", self.strategy.name, entry_names(strategies)),
-        ):
-            require(name in names, key, name, ", ".join(names))
-        for key in ("after_close_minutes", "pre_open_minutes"):
-            require(1 <= getattr(self, key) <= 180, key, getattr(self, key), "1 to 180")
-        self.label_spans  # noqa: B018
-        try:
-            configured_rules(self.risk)
-        except ConfigError as error:
-            raise ValueError(f"risk: {error}") from error
-        return self
-
-    @property
-    def split_plan(self) -> SplitPlan:
-        """How training windows are cut, and which labels models learn."""
-        return self.training.split.build()  # type: ignore[attr-defined, no-any-return]
-
-    @property
-    def label_spans(self) -> tuple[LabelSpan, ...]:
-        """Which labels are made, the shortest first."""
-        return horizons_to_spans(self.label_horizons, self.split_plan)
 
 
 class Settings(BaseModel):
@@ -254,7 +39,7 @@ class Settings(BaseModel):
         schedules_running: Whether schedules and sensors start switched on.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     environment: Literal["demo", "paper", "live"]
     data_dir: str

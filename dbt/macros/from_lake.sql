@@ -1,9 +1,10 @@
 {#
   One lake table of every market, with a leading `market` column.
 
-  read_parquet fails on a glob without files, and a market that has not traded yet has none. Such a
-  table becomes an empty relation of the columns and types that sources.yml declares, which are the
-  frame schema's own. Which of the two it is, is decided at every build.
+  Its columns and types are those that sources.yml declares, which are the frame schema's own: files
+  may be older than a column, some or all of them, and have nulls there. read_parquet fails on a
+  glob without files, and a market that has not traded yet has none: whether there are any is asked
+  at every build.
 #}
 {% macro from_lake(table) %}
   {%- for market in var('markets') %}
@@ -13,20 +14,24 @@ union all
     {%- endif %}
     {%- if not execute %}
 select 1
-    {%- elif lake_has_files(relation) %}
+    {%- else %}
+      {%- set columns = lake_columns(market, table) %}
 select
   '{{ market }}' as market
-      {%- for column in lake_columns(market, table) %},
+      {%- for column in columns %},
   "{{ column.name }}"
       {%- endfor %}
-from {{ relation }}
-    {%- else %}
-select
-  '{{ market }}' as market
-      {%- for column in lake_columns(market, table) %},
-  cast(null as {{ column.data_type }}) as "{{ column.name }}"
+from (
+  select
+      {%- for column in columns %}
+    cast(null as {{ column.data_type }}) as "{{ column.name }}"{{ "," if not loop.last }}
       {%- endfor %}
-where false
+  where false
+      {%- if lake_has_files(relation) %}
+  union all by name
+  select * from read_parquet({{ relation }}, union_by_name = true)
+      {%- endif %}
+)
     {%- endif %}
   {%- endfor %}
 {% endmacro %}

@@ -25,7 +25,21 @@ end
 {%- endmacro %}
 
 
-{# Standard error of the mean, null below two values. #}
-{% macro standard_error(column) -%}
-stddev_samp({{ column }}) / sqrt(count({{ column }}))
+{# Sessions between entry and exit of the labels that forecasts of a market are measured by. #}
+{% macro label_horizon() -%}
+case
+{%- for market, horizon in var('label_horizon_by_market').items() %}
+    when market = '{{ market }}' then {{ horizon }}
+{%- endfor %}
+    when true then {{ var('label_horizon') }}
+end
+{%- endmacro %}
+
+
+{#
+  Standard error of the mean, null below two values, and where a value is of labels held over more
+  than one session: those overlap, and the plain error is much too small. The report has theirs.
+#}
+{% macro standard_error(column, horizon) -%}
+case when max({{ horizon }}) = 1 then stddev_samp({{ column }}) / sqrt(count({{ column }})) end
 {%- endmacro %}

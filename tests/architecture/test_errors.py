@@ -21,16 +21,17 @@ def _classes() -> dict[str, tuple[str, str]]:
 
 
 def _drawn() -> dict[str, tuple[str, str | None]]:
-    """What the module docstring draws; a group has no action of its own."""
+    """What the module docstring draws: class name -> (parent, action); a group has no action."""
     found: dict[str, tuple[str, str | None]] = {}
-    group = "TradeGraphError"
+    above = ["TradeGraphError"]
     for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"    (│   )?[├└]── (\w+)(?:\s+([A-Z]+))?", line)
+        match = re.match(r"    ((?:│   )*)[├└]── (\w+)(?:\s+([A-Z]+))?", line)
         if not match:
             continue
-        nested, name, action = match.groups()
-        found[name] = (group if nested else "TradeGraphError", action)
-        group = group if nested else name
+        indent, name, action = match.groups()
+        above = above[: 1 + len(indent) // len("│   ")]
+        found[name] = (above[-1], action)
+        above.append(name)
     return found
 
 

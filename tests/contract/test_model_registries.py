@@ -66,6 +66,24 @@ def test_the_same_file_and_time_is_one_version(registry: ModelRegistry, tmp_path
     assert len({first.version, later.version, other.version}) == 3
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [{"feature_set_version": "alpha158-ba9876543210"}, {"horizon_sessions": "5"}],
+    ids=["features", "horizon"],
+)
+def test_the_same_file_for_other_features_or_labels_is_another_version(
+    registry: ModelRegistry, tmp_path: Path, tags: dict[str, str]
+) -> None:
+    first = register(registry, tmp_path / "a.model", "trees")
+    other = register(registry, tmp_path / "a.model", "trees", **tags)
+    assert other.version != first.version
+    assert registry.fetch(first.version)[1] == first
+    _, found = registry.fetch(other.version)
+    assert found.feature_set_version == {**TAGS, **tags}["feature_set_version"]
+    again = (register(registry, tmp_path / "a.model", "trees", **one) for one in ({}, tags))
+    assert tuple(again) == (first, other)
+
+
 def test_a_changed_file_is_refused(registry: ModelRegistry, tmp_path: Path) -> None:
     made = register(registry, tmp_path / "a.model", "trees")
     path, _ = registry.fetch(made.version)

@@ -32,7 +32,8 @@ from tradegraph_dagster.domain.models.schema import TrainingPlan
 from tradegraph_dagster.domain.models.step import learnable_sessions, load_version, train_month
 from tradegraph_dagster.domain.quality.step import find_faults, validate_sessions
 from tradegraph_dagster.domain.universe.step import select_universe
-from tradegraph_dagster.settings import MarketSettings, load_settings
+from tradegraph_dagster.market_settings import MarketSettings
+from tradegraph_dagster.settings import load_settings
 
 FIRST, LAST, MONTH = date(2021, 1, 4), date(2023, 1, 31), date(2022, 8, 1)
 NAMES, SEED = 300, 20260101

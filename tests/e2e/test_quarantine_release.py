@@ -14,6 +14,9 @@ from tests.support.deployment import Deployment, deployment
 from tradegraph_dagster.cli import quarantine
 from tradegraph_dagster.cli.main import app
 from tradegraph_dagster.domain.core.errors import MissingSession
+from tradegraph_dagster.domain.core.frame_store import FrameStore
+from tradegraph_dagster.domain.datasets.schema import LabelSpan
+from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.monitoring.schema import READINESS
 from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS, VALIDATED_BARS
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
@@ -80,6 +83,16 @@ def test_an_operator_releases_a_bar_and_makes_again_what_was_computed_without_it
         *("quarantine", "release", "--session", f"{BAD}", "--symbol", name, "--reason", "a split")
     )
     assert name not in store.read(UNIVERSE, [BAD])["symbol"]
+    assert _labels_sold_at_it(name, store) == [None]
     advice = next(line for line in said.splitlines() if "tradegraph backfill" in line)
     tradegraph(*advice.split("tradegraph ")[1].removesuffix(" -m cn").split())
     assert name in store.read(UNIVERSE, [BAD])["symbol"]
+    assert None not in _labels_sold_at_it(name, store)
+
+
+def _labels_sold_at_it(name: str, store: FrameStore) -> list[float | None]:
+    """The label of two sessions before, over one session: its exit is the bad bar's close."""
+    span = LabelSpan.of_horizon(1)
+    bought_after = load_market("cn").calendar.shift(BAD, -span.exit)
+    labels = store.read(span.table, [bought_after])
+    return labels.filter(pl.col("symbol") == name)["label"].to_list()

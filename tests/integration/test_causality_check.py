@@ -49,6 +49,15 @@ def test_the_check_says_which_features_read_the_future(
     assert evaluation.metadata["values"].value == 20
 
 
+def test_sessions_without_a_bar_do_not_pass(tmp_path: Path) -> None:
+    with deployment(tmp_path) as on:
+        store = on.desk.workspace.store
+        write_sessions(store, VALIDATED_BARS, VALIDATED_BARS.empty(), on.sessions[:20])
+        evaluation = evaluated(on, HONEST)
+    assert not evaluation.passed
+    assert "no two newest sessions" in str(evaluation.description)
+
+
 def test_a_lake_with_nothing_to_compare_does_not_pass(tmp_path: Path) -> None:
     with deployment(tmp_path) as on:
         evaluation = evaluated(on, HONEST)

@@ -24,13 +24,16 @@ from tests.support.make_lake import (
     SYMBOLS,
     make_trading_tables,
     write_market,
+    write_model_tables,
     write_table,
     write_trading_tables,
 )
+from tests.support.older_lake import write_older_market
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.models.ic import session_ics
+from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import FILLS
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
@@ -269,10 +272,23 @@ def test_forecasts_are_measured_by_the_labels_that_models_learn(
     write_market(lake, "us", SESSIONS)
     write_market(lake, "cn", SESSIONS)
     shutil.move(lake / "cn" / "labels_1", lake / "cn" / "labels_5")
+    month = SESSIONS[0].replace(day=1)
+    candidate = ParquetFrameStore(lake / "us").read(CANDIDATE_MODEL, [month])
+    learned = candidate.with_columns(horizon_sessions=pl.lit(5, pl.Int32))
+    write_table(lake, "us", CANDIDATE_MODEL, learned, [month])
     variables = json.dumps(dbt_variables(settings))
-    _dbt(tmp_path, "build", "--select", "+signal_sessions", "--vars", variables)
+    _dbt(tmp_path, "build", "--select", "+signal_quality", "--vars", variables)
     measured = {name: _mart(tmp_path, "signal_sessions", name).height for name in ("us", "cn")}
     assert measured == {"us": len(SESSIONS) - 2, "cn": len(SESSIONS) - 2}
+    errors = ("ic_se", "rank_ic_se", "rank_ic_t")
+    # In one market forecasts are measured over a week now, in the other a candidate learned weeks.
+    for market, origins in (("us", {"candidate", "champion"}), ("cn", {"forecasts"})):
+        quality = _mart(tmp_path, "signal_quality", market).filter(month=month)
+        assert quality["rank_ic_mean"].null_count() == 0
+        known = quality.filter(pl.all_horizontal(pl.col(*errors).is_not_null()))
+        unknown = quality.filter(pl.all_horizontal(pl.col(*errors).is_null()))
+        assert set(unknown["origin"]) == origins
+        assert set(known["origin"]) == {"forecasts", "candidate", "champion"} - origins
 
 
 def test_marts_follow_an_updated_table(
@@ -328,6 +344,24 @@ def test_empty_lake_builds_empty_marts(tmp_path: Path) -> None:
     marts = ("performance", "exposure", "signal_quality", "data_coverage", "execution")
     for name, market in product(marts, ("cn", "us")):
         assert _mart(tmp_path, name, market).height == 0
+
+
+@pytest.mark.parametrize("newer", [0, 1], ids=["all_older", "one_newer"])
+def test_an_older_lake_is_read(tmp_path: Path, newer: int) -> None:
+    lake = tmp_path / "lake"
+    write_older_market(lake, "us", SESSIONS)
+    write_trading_tables(lake, "cn", SESSIONS, seed=1)
+    later = weekdays(5, date(2024, 3, 4))
+    if newer:
+        write_model_tables(lake, "us", later, seed=1)
+    statuses = _dbt(tmp_path, "build")
+    assert set(statuses.values()) <= {"success", "pass"}
+    evaluation = _mart(tmp_path, "stg_evaluation")
+    assert evaluation.height == 2 * (len(SESSIONS) + newer * len(later))
+    assert evaluation["tradable_names"].count() == newer * 2 * len(later)
+    horizons = _mart(tmp_path, "stg_candidate_model")["horizon_sessions"]
+    assert (horizons.dtype, horizons.to_list()) == (pl.Int32, [None, 1][: 1 + newer])
+    assert _mart(tmp_path, "signal_quality").filter(origin="candidate").height == 1 + newer
 
 
 def test_each_invariant_can_fail(tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from tests.support.deployment import Deployment, deployment
+from tests.support.deployment import NAMES, Deployment, deployment
 from tradegraph_dagster.cli import features_page
 from tradegraph_dagster.jobs import FEATURE_PAGE, job_name
+from tradegraph_dagster.resources.desk import MarketDesk
+from tradegraph_dagster.resources.feature_page import write_feature_page
+from tradegraph_dagster.settings import Settings
 
 SESSIONS = 30
 
@@ -36,7 +40,19 @@ def test_the_job_makes_the_page_and_the_features_link_to_it(on: Deployment) -> N
     assert 'id="kmid"' in path.read_text(encoding="utf-8")
     again = on.run("features", [on.sessions[0]])
     (features,) = again.asset_materializations_for_node("cn__features")
-    assert features.metadata["feature_page"].value == path.as_uri()
+    assert features.metadata["feature_page"] == dg.MetadataValue.path(str(path))
+
+
+def test_a_correlation_needs_the_names_that_the_market_asks_for(on: Deployment) -> None:
+    values = on.settings.model_dump(mode="python")
+    found = {}
+    for least in (2, NAMES + 1):
+        values["markets"]["cn"]["training"]["min_names"] = least
+        desk = MarketDesk("cn", Settings.model_validate(values), on.desk.clock)
+        assert desk.workspace.store.partitions("features")
+        page = write_feature_page(desk, sessions=15).path.read_text(encoding="utf-8")
+        found[least] = page.count(" ± ")
+    assert found[2] > found[NAMES + 1]
 
 
 def test_the_command_makes_the_page_of_a_set_that_is_not_stored(

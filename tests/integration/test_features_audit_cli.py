@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tradegraph_dagster.cli.main import app
-from tradegraph_dagster.domain.features import sets
+from tradegraph_dagster.domain.features import catalogue, causality, sets
+from tradegraph_dagster.domain.features.schema import FeatureSet
+from tradegraph_dagster.domain.signals import strategies
 
 RUN = CliRunner()
 
@@ -55,6 +57,44 @@ def test_a_leak_fails_with_its_first_finding() -> None:
     lines = [line.split() for line in result.stdout.splitlines()]
     (truncation,) = [line for line in lines if line[1:2] == ["truncation"]]
     assert truncation[-4:] == ["1", "│", "1", "│"]
+
+
+IDLE = """
+from dataclasses import replace
+from tradegraph_dagster.domain.signals.strategies.topk_dropout import STRATEGY as HONEST
+
+STRATEGY = replace(HONEST, name="idle", weigh=lambda candidates, holdings, params: holdings.clear())
+"""
+
+
+def test_a_subject_of_which_nothing_was_compared_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "idle.py").write_text(IDLE, encoding="utf-8")
+    monkeypatch.setattr(strategies, "__path__", [*strategies.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{strategies.__name__}.idle", raising=False)
+    # Without the sets: they take long, and have a test of their own.
+    monkeypatch.setattr(catalogue, "feature_set_names", lambda: ())
+    result = RUN.invoke(app, ["features", "audit"])
+    assert result.exit_code == 1
+    assert "idle: nothing was compared" in result.stderr
+    assert "0 findings" in result.stdout
+
+
+@pytest.mark.usefixtures("_leaky_set")
+def test_the_first_rows_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[FeatureSet] = []
+
+    def counted(feature_set: FeatureSet, **options: int) -> dict[str, int | None]:
+        computed.append(feature_set)
+        return first_valid_rows(feature_set, **options)
+
+    first_valid_rows = causality.first_valid_rows
+    monkeypatch.setattr(causality, "first_valid_rows", counted)
+    result = RUN.invoke(app, ["features", "audit", "--set", "leaky", "--json"])
+    (row,) = json.loads(result.stdout)
+    assert row["first_rows"] == {"change5": 4, "share5": 0}
+    assert [one.name for one in computed] == ["leaky"]
 
 
 @pytest.mark.usefixtures("_leaky_set")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from tests.support.deployment import FIRST, Deployment, deployment
 from tradegraph_dagster.cli import features_verify
 from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
+from tradegraph_dagster.jobs import job_name
 
 # As many as the check looks at.
 SESSIONS = 5
@@ -57,6 +59,16 @@ def _check(on: Deployment, at: int) -> dg.AssetCheckEvaluation:
     return next(one for one in evaluations if one.check_name == "features_as_recomputed")
 
 
+def _check_alone(on: Deployment, session: date) -> dg.AssetCheckEvaluation:
+    """What the check says of a session, without making its features."""
+    check = dg.AssetCheckKey(on.definitions_key("features"), "features_as_recomputed")
+    job = on.definitions.resolve_job_def(job_name("cn", "features"))
+    alone = job.get_subset(asset_selection=set(), asset_check_selection={check})
+    result = alone.execute_in_process(instance=on.instance, partition_key=session.isoformat())
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
 def test_the_check_passes_on_a_fresh_lake_and_names_a_restated_bar(on: Deployment) -> None:
     assert _check(on, SESSIONS - 1).passed
     symbol = _restate(on, SESSIONS - 2)
@@ -95,6 +107,30 @@ def test_sessions_without_features_are_refused(on: Deployment, command: typer.Ty
     assert "no features are stored from 2023-06-01" in asked.stderr
     both = CliRunner().invoke(command, ["--session", "2023-06-01", "--to", "2023-06-02"])
     assert "found --session with --from or --to" in both.stderr
+
+
+def test_a_lake_without_features_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with deployment(tmp_path, faults=[]) as empty:
+        monkeypatch.setattr(features_verify, "chosen_desks", lambda _: {"cn": empty.desk})
+        app = typer.Typer()
+        app.command()(features_verify.verify)
+        words = CliRunner().invoke(app, [])
+        as_json = CliRunner().invoke(app, ["--json"])
+    assert (words.exit_code, words.stdout) == (1, "")
+    assert words.stderr == "cn: no features are stored; materialise them first\n"
+    assert (as_json.exit_code, json.loads(as_json.stdout)) == (1, {"cn": []})
+
+
+def test_the_check_fails_where_the_session_of_the_run_is_not_stored(on: Deployment) -> None:
+    day = on.sessions[SESSIONS - 1]
+    on.desk.workspace.store.remove(FEATURES, day)
+    found = _check_alone(on, day)
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.description == f"no features of {day} are stored"
+    assert str(on.sessions[0]) in str(found.metadata["sessions"].value)
 
 
 def test_features_that_name_no_version_are_told_apart(on: Deployment, command: typer.Typer) -> None:

@@ -18,14 +18,17 @@ from tradegraph_dagster.domain.core.catalogue import entry_names, load_entry
 from tradegraph_dagster.domain.core.causality import Check, FrameCase, judge_frames
 from tradegraph_dagster.domain.core.sessions import SessionCalendar
 from tradegraph_dagster.domain.datasets.causality import (
+    AUDITED_POLICY,
+    SESSIONS,
     audit_labels,
     audit_universe,
     label_cases,
+    market_universe,
     universe_cases,
 )
 from tradegraph_dagster.domain.datasets.labels import bars_to_labels
 from tradegraph_dagster.domain.datasets.schema import LabelSpan
-from tradegraph_dagster.domain.features.causality_market import AuditMarket
+from tradegraph_dagster.domain.features.causality_market import AuditMarket, generate_market
 from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -49,7 +52,7 @@ def failing(cases: Sequence[FrameCase]) -> set[Check]:
 @pytest.mark.parametrize("horizon", [1, 2, 5, 20])
 def test_labels_read_their_two_closes_and_nothing_else(horizon: int) -> None:
     report = audit_labels(LabelSpan.of_horizon(horizon), CN, seed=horizon)
-    assert report.findings == ()
+    assert report.passed, report.findings
     assert set(report.compared) == {Check.SPAN, Check.TRUNCATION, Check.OTHER_SYMBOLS}
 
 
@@ -105,9 +108,29 @@ def test_labels_that_read_anything_else_are_found(
 
 
 def test_the_universe_reads_its_window_and_nothing_later() -> None:
-    report = audit_universe(UniversePolicy(min_mean_amount=1.0))
-    assert report.findings == ()
+    report = audit_universe()
+    assert report.passed, report.findings
     assert {Check.TRUNCATION, Check.PERTURBATION, Check.WARM_UP} <= set(report.compared)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_audited_universe_leaves_out_half_for_their_turnover(seed: int) -> None:
+    market = generate_market(seed, SESSIONS)
+    everyone, liquid = (
+        market_universe(policy, market, range(SESSIONS)).get_column("is_member")
+        for policy in (UniversePolicy(), AUDITED_POLICY)
+    )
+    assert 0.3 < liquid.sum() / everyone.sum() < 0.7
+
+
+def test_a_threshold_of_turnover_that_reads_the_future_moves_members_alone() -> None:
+    def compute(market: AuditMarket, rows: Sequence[int]) -> pl.DataFrame:
+        usual = float(np.nanmedian(market.bars().get_column("amount").to_numpy()))
+        return market_universe(UniversePolicy(min_mean_amount=usual), market, rows)
+
+    found = judge_frames("mutant", tuple(universe_cases(compute))).findings
+    assert {one.column for one in found} == {"is_member"}
+    assert {Check.TRUNCATION, Check.PERTURBATION} <= {one.check for one in found}
 
 
 @pytest.mark.parametrize("fault", ["survivors", "median of all", "rank of all"])
@@ -129,7 +152,14 @@ def test_a_universe_that_knows_the_end_is_found(fault: str) -> None:
 
 @pytest.mark.parametrize("name", entry_names(strategies))
 def test_strategies_do_not_know_the_future(name: str) -> None:
-    assert audit_strategy(load_entry(strategies, name, "STRATEGY")).findings == ()
+    assert audit_strategy(load_entry(strategies, name, "STRATEGY")).passed
+
+
+def test_a_strategy_that_never_holds_anything_does_not_pass() -> None:
+    honest: Strategy = load_entry(strategies, "topk_dropout", "STRATEGY")
+    idle = replace(honest, weigh=lambda candidates, holdings, params: holdings.clear())
+    report = audit_strategy(idle)
+    assert (report.findings, report.passed) == ((), False)
 
 
 def test_a_strategy_that_remembers_later_sessions_is_found() -> None:

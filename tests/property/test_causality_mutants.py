@@ -106,6 +106,10 @@ FAULTS = [
 ]
 
 
+BOTH_FUTURES = {Check.TRUNCATION, Check.PERTURBATION}
+RANK_OF_INDUSTRY = pl.col("change5").rank().over("session", "industry")
+
+
 def test_the_set_without_a_fault_passes() -> None:
     assert checks_that_fail(HONEST) == set()
 
@@ -129,9 +133,51 @@ def test_a_comparison_that_leaves_its_session_is_found(fault: pl.Expr) -> None:
     assert Check.TRUNCATION in checks_that_fail(with_fault_across(fault))
 
 
-def test_a_comparison_within_the_session_passes() -> None:
+def test_a_comparison_within_the_session_and_industry_passes() -> None:
+    assert checks_that_fail(with_fault_across(RANK_OF_INDUSTRY)) == set()
+
+
+def test_a_comparison_that_ignores_industries_is_found() -> None:
     rank = pl.col("change5").rank().over("session")
-    assert checks_that_fail(with_fault_across(rank)) == set()
+    assert checks_that_fail(with_fault_across(rank)) == {Check.OTHER_SYMBOLS}
+
+
+@pytest.mark.parametrize(
+    ("industry", "expected"),
+    [
+        (pl.col("industry").last().over("symbol"), BOTH_FUTURES),
+        (pl.col("industry").drop_nulls().last().over("symbol"), BOTH_FUTURES),
+        (pl.col("industry").shift(-1).over("symbol"), BOTH_FUTURES),
+        (pl.col("industry").first().over("symbol"), {Check.WARM_UP}),
+        (pl.lit(None, pl.String), {Check.OTHER_SYMBOLS}),
+    ],
+    ids=["last", "last that is known", "next", "first", "none"],
+)
+def test_code_around_the_set_that_takes_another_industry_is_found(
+    industry: pl.Expr, expected: set[Check], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(bars: pl.DataFrame, feature_set: FeatureSet, **options: object) -> pl.DataFrame:
+        return bars_to_features(bars.with_columns(industry=industry), feature_set, **options)
+
+    monkeypatch.setattr(causality, "bars_to_features", other)
+    assert checks_that_fail(with_fault_across(RANK_OF_INDUSTRY)) >= expected
+
+
+def test_a_later_industry_is_found_on_a_market_where_none_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = pl.coalesce(pl.col("industry").shift(-1).over("symbol"), "industry")
+
+    def other(bars: pl.DataFrame, feature_set: FeatureSet, **options: object) -> pl.DataFrame:
+        return bars_to_features(bars.with_columns(industry=later), feature_set, **options)
+
+    market = generate_market(0, 90)
+    settled = replace(market, industries=market.industries[:1].repeat(market.rows, axis=0))
+    trials = feature_trials(with_fault_across(RANK_OF_INDUSTRY), market=settled)
+    assert judge_trials("across", NAMES, trials).passed
+    monkeypatch.setattr(causality, "bars_to_features", other)
+    found = judge_trials("across", NAMES, trials).findings
+    assert {one.check for one in found} == {Check.PERTURBATION}
 
 
 def test_code_around_the_set_that_keeps_survivors_only_is_found(
@@ -206,6 +252,12 @@ def test_the_generated_market_has_the_troubles_it_promises() -> None:
     assert (~market.has_row).sum(axis=0).max() > 100
     assert (market.listed_at > 0).sum() == 2
     assert bars.filter(pl.col("high") == pl.col("low")).height > 10
+    kinds = bars.group_by("session").agg(pl.col("industry").n_unique())["industry"]
+    assert kinds.min() == 3
+    moves = bars.sort("symbol", "session").select(
+        (pl.col("industry").ne_missing(pl.col("industry").shift())).sum().over("symbol")
+    )
+    assert moves.to_series().median() > 2
     late = bars.filter(pl.col("symbol") == market.symbols[4])
     assert late.get_column("sessions_listed").to_list() == [*range(3, late.height + 3)]
 
@@ -228,4 +280,5 @@ def test_a_trial_counts_what_it_compares() -> None:
     report = judge_trials("honest", NAMES, trials, advance=lambda *step: steps.append(step))
     total = sum(len(trial.cases) for trial in trials)
     assert steps == [(done, total) for done in range(1, total + 1)]
-    assert sum(report.compared.values()) > 0
+    assert report.values > 0
+    assert report.passed

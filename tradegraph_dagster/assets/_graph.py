@@ -8,8 +8,8 @@ import dagster as dg
 
 from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.schema import Market
+from tradegraph_dagster.market_settings import MarketSettings
 from tradegraph_dagster.partitions import month_partitions, session_partitions
-from tradegraph_dagster.settings import MarketSettings
 
 
 @dataclass(frozen=True)

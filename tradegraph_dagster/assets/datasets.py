@@ -21,6 +21,7 @@ def _labels(graph: MarketGraph, span: LabelSpan) -> Any:
         graph,
         span.table.name,
         stage="datasets",
+        # Read are its first two and its last session; a mapping of Dagster's can only be a window.
         deps=[graph.window("validated_bars", 0, span.exit)],
     )
     def labels(desk: Any, sessions: list[date]) -> StepReport:

@@ -27,7 +27,6 @@ def feature_page_assets(graph: MarketGraph) -> list[Any]:
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(page.path)),
-                "page": dg.MetadataValue.url(page.path.as_uri()),
                 "fingerprint": page.fingerprint,
                 "feature_set": page.version,
                 "sessions": page.sessions,

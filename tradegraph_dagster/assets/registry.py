@@ -31,7 +31,8 @@ def registry_assets(graph: MarketGraph) -> list[Any]:
             plan=desk.training_plan,
             min_names=desk.settings.training.min_names,
         )
-        return with_ic_plot(desk.workspace.store, written, market=graph.name)
+        overlap = desk.settings.split_plan.span.overlap
+        return with_ic_plot(desk.workspace.store, written, market=graph.name, overlap=overlap)
 
     @month_asset(
         graph,

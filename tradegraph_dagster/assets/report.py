@@ -27,13 +27,12 @@ def report_asset(graphs: Sequence[MarketGraph]) -> dg.AssetsDefinition:
             outcome = write_report(context.resources.desks)
         plots = {name: dg.MetadataValue.md(text) for name, text in outcome.plots.items()}
         contracts = {
-            f"{market} table contract": dg.MetadataValue.url(page.as_uri())
+            f"{market} table contract": dg.MetadataValue.path(str(page))
             for market, page in outcome.data_docs.items()
         }
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(outcome.path)),
-                "page": dg.MetadataValue.url(outcome.path.as_uri()),
                 "fingerprint": outcome.fingerprint,
                 **contracts,
                 **plots,

@@ -28,12 +28,12 @@ def causality_check(graph: MarketGraph) -> dg.AssetChecksDefinition:
         report = audit_newest_sessions(desk.workspace, desk.feature_set)
         moved = report.findings
         return dg.AssetCheckResult(
-            passed=bool(report.compared) and not moved,
+            passed=report.passed,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=None if report.compared else "no two newest sessions have their bars",
+            description=None if report.values else "no two newest sessions have their bars",
             metadata={
                 "feature_set": desk.feature_set.version,
-                "values": sum(report.compared.values()),
+                "values": report.values,
                 "features": ", ".join(finding.column for finding in moved) or "none",
                 "first": "\n".join(str(one) for one in moved[:_FINDINGS_SHOWN]) or "none",
                 "what to do": "docs/how-to/prove-causality.md",

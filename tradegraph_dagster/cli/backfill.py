@@ -98,14 +98,19 @@ def _run_chunk(
 
 
 def backfill_months(
-    runner: Runner, progress: Progress, market: str, months: tuple[date, ...]
+    runner: Runner,
+    progress: Progress,
+    market: str,
+    months: tuple[date, ...],
+    *,
+    retrain: bool = False,
 ) -> Outcome:
-    """Train, evaluate and promote for the months that are missing, in order."""
+    """Train, evaluate and promote for the months that are missing, or for all of them, in order."""
     store = runner.desks[market].workspace.store
     task = progress.add_task(f"{market} training", total=len(months))
     outcome = Outcome()
     for month in months:
-        if month not in store.partitions("champion"):
+        if retrain or month not in store.partitions("champion"):
             run = runner.run(market, "training", (month,))
             outcome.runs += 1
             outcome.partitions += run.succeeded

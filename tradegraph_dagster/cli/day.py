@@ -47,26 +47,27 @@ def run_day(runner: Runner, market: str, session: date) -> dict[str, Any]:
 def backfill_span(
     runner: Runner,
     market: str,
-    first: date,
-    last: date,
+    span: tuple[date, date],
     *,
     reingest: bool = False,
     remake: bool = False,
+    retrain: bool = False,
 ) -> dict[str, Any]:
-    """Bars, features, labels, models and signals of a span, only what is missing.
+    """Bars, features, labels, models and signals of the days of a span, only what is missing.
 
     With `reingest` the sources are asked again for what is landed. With `remake` features, labels
     and signals are computed again where they are there already: what they were made from has
-    changed. Models stay what they were.
+    changed. Models stay what they were, unless `retrain`: then those of the span's months are
+    trained, evaluated and decided again, in order, and signals are made again with them.
 
     Raises:
         MissingSession: The span holds no closed session of the market's history.
     """
     desk = runner.desks[market]
-    sessions = research_sessions(desk, first, last)
+    sessions = research_sessions(desk, *span)
     if not sessions:
         raise MissingSession(
-            f"no closed session from {first} to {last}; the history runs from "
+            f"no closed session from {span[0]} to {span[1]}; the history runs from "
             f"{desk.settings.history_first} to {desk.latest_closed()}"
         )
     with progress_bar() as progress:
@@ -76,12 +77,14 @@ def backfill_span(
                 runner, progress, market, "features", sessions, remake=remake
             ),
             "labels": backfill_labels(runner, progress, market, sessions, remake=remake),
-            "months": backfill_months(runner, progress, market, training_months(desk, sessions)),
+            "months": backfill_months(
+                runner, progress, market, training_months(desk, sessions), retrain=retrain
+            ),
         }
         history = champion_history(desk.workspace)
         known = tuple(day for day in sessions if champion_at(history, day) is not None)
         outcomes["signals"] = backfill_sessions(
-            runner, progress, market, "signals", known, remake=remake
+            runner, progress, market, "signals", known, remake=remake or retrain
         )
     return {
         "market": market,

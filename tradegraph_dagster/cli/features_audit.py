@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ class Audited:
 
     report: CausalityReport
     columns: int
-    first_rows: dict[str, int | None] = field(default_factory=dict)
+    first_rows: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def audit(
@@ -68,9 +68,12 @@ def audit(
             for finding in firsts.values():
                 errors.print(str(finding), markup=False, highlight=False, soft_wrap=True)
         moved = sum(len(one.report.findings) for one in audited)
-        compared = sum(sum(one.report.compared.values()) for one in audited)
+        for one in audited:
+            if not one.report.values:
+                errors.print(f"{one.report.subject}: nothing was compared", markup=False)
+        compared = sum(one.report.values for one in audited)
         console.print(f"{compared:,} values compared, {moved} findings")
-    raise typer.Exit(1 if any(one.report.findings for one in audited) else 0)
+    raise typer.Exit(0 if all(one.report.passed for one in audited) else 1)
 
 
 def _audits(name: str | None) -> Iterator[tuple[str, Callable[[Advance], Audited]]]:
@@ -89,13 +92,10 @@ def _audits(name: str | None) -> Iterator[tuple[str, Callable[[Advance], Audited
 
 def _set_audit(feature_set: FeatureSet) -> Callable[[Advance], Audited]:
     def run(advance: Advance) -> Audited:
-        from tradegraph_dagster.domain.features.causality import (
-            audit_feature_set,
-            first_valid_rows,
-        )
+        from tradegraph_dagster.domain.features.causality import audit_feature_set
 
         report = audit_feature_set(feature_set, advance=advance)
-        return Audited(report, len(feature_set.definitions), first_valid_rows(feature_set))
+        return Audited(report, len(feature_set.definitions), report.first_rows)
 
     return run
 
@@ -108,10 +108,10 @@ def _later_audits() -> Iterator[tuple[str, Callable[[Advance], Audited]]]:
     from tradegraph_dagster.domain.markets.catalogue import load_market
     from tradegraph_dagster.domain.signals.causality import audit_strategy
     from tradegraph_dagster.domain.signals.schema import TARGET_WEIGHTS
-    from tradegraph_dagster.domain.universe.schema import UNIVERSE, UniversePolicy
+    from tradegraph_dagster.domain.universe.schema import UNIVERSE
     from tradegraph_dagster.settings import load_settings
 
-    yield UNIVERSE.name, _table_audit(UNIVERSE, partial(audit_universe, UniversePolicy()))
+    yield UNIVERSE.name, _table_audit(UNIVERSE, audit_universe)
     markets = load_settings().markets.values()
     spans = {span.horizon: span for market in markets for span in market.label_spans}
     for _, span in sorted(spans.items()):
@@ -134,13 +134,14 @@ def _show(progress: Progress, task: TaskID, done: int, total: int) -> None:
 
 def _row(audited: Audited) -> dict[str, Any]:
     rows = [row for row in audited.first_rows.values() if row is not None]
+    compared = audited.report.compared
     failed = Counter(finding.check for finding in audited.report.findings)
     return {
         "audited": audited.report.subject,
         "columns": audited.columns,
         "first_row": f"{min(rows)} to {max(rows)}" if rows else "",
-        "values": sum(audited.report.compared.values()),
-        "passed": len(audited.report.compared.keys() - failed.keys()),
+        "values": audited.report.values,
+        "passed": len({check for check, count in compared.items() if count} - failed.keys()),
         "failed": ", ".join(f"{name} {count}" for name, count in failed.items()) or "none",
     }
 
@@ -151,7 +152,7 @@ def _check_rows(audited: Audited) -> list[dict[str, Any]]:
         {
             "check": check.value,
             "values": compared,
-            "passed": audited.columns - failed[check],
+            "passed": audited.columns - failed[check] if compared else 0,
             "failed": failed[check],
         }
         for check, compared in audited.report.compared.items()
@@ -164,6 +165,7 @@ def _plain(audited: Audited) -> dict[str, Any]:
     return {
         "subject": report.subject,
         "columns": audited.columns,
+        "passed": report.passed,
         "checks": {
             check.value: {"compared": compared, "failed": failed[check]}
             for check, compared in report.compared.items()

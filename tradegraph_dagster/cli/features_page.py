@@ -9,21 +9,20 @@ import typer
 from tradegraph_dagster.cli.desks import chosen_desks
 from tradegraph_dagster.cli.output import console, domain_errors
 
-# Those of the weekly page.
-SESSIONS = 500
-
 
 def page(
     market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
     feature_set: Annotated[
         str | None, typer.Option("--set", help="The configured set when absent.")
     ] = None,
-    sessions: Annotated[int, typer.Option(min=1, help="Newest sessions, at most.")] = SESSIONS,
+    sessions: Annotated[
+        int | None, typer.Option(min=1, help="Newest, at most; as on the weekly page when absent.")
+    ] = None,
 ) -> None:
     """Write the page of a set and print its path; a set that is not stored is computed."""
-    from tradegraph_dagster.resources.feature_page import write_feature_page
+    from tradegraph_dagster.resources.feature_page import PAGE_SESSIONS, write_feature_page
 
     with domain_errors():
         for desk in chosen_desks(market).values():
-            written = write_feature_page(desk, feature_set, sessions=sessions)
+            written = write_feature_page(desk, feature_set, sessions=sessions or PAGE_SESSIONS)
             console.print(str(written.path), soft_wrap=True, highlight=False)

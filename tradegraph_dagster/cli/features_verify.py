@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks
-from tradegraph_dagster.cli.output import console, domain_errors, print_json
+from tradegraph_dagster.cli.output import console, domain_errors, errors, print_json
 from tradegraph_dagster.domain.core.errors import ConfigError
 
 SPOT_SESSIONS = 10
@@ -25,27 +25,36 @@ def verify(
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Do stored features have the bits that today's lake gives? Exit status 1 where not.
+    """Do stored features have the bits that today's lake gives? Exit status 1 if not, or if none.
 
     Looks at the newest session and some drawn from those before it, unless told which.
     """
-    from tradegraph_dagster.domain.features.parity import Outcome, parity_lines
+    from tradegraph_dagster.domain.features.parity import Outcome
 
     with domain_errors():
-        found = {
-            name: _verify_market(desk, _span(session, first, last))
-            for name, desk in chosen_desks(market).items()
-        }
+        span = _span(session, first, last)
+        found = {name: _verify_market(desk, span) for name, desk in chosen_desks(market).items()}
     if as_json:
         print_json({name: [_plain(one) for one in each] for name, each in found.items()})
-    else:
-        for name, each in found.items():
-            wrong = [one for one in each if one.outcome is not Outcome.EQUAL]
-            console.print(f"{name}: {len(each)} sessions verified, {len(wrong)} differ")
-            for line in (line for one in wrong for line in parity_lines(one)):
-                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    for name, each in found.items():
+        if not each:
+            where = f" from {span[0]} to {span[1]}" if span else ""
+            errors.print(
+                f"{name}: no features are stored{where}; materialise them first", soft_wrap=True
+            )
+        elif not as_json:
+            _print_verdicts(name, each)
     is_equal = all(one.outcome is Outcome.EQUAL for each in found.values() for one in each)
-    raise typer.Exit(0 if is_equal else 1)
+    raise typer.Exit(0 if is_equal and all(found.values()) else 1)
+
+
+def _print_verdicts(name: str, found: Sequence[Any]) -> None:
+    from tradegraph_dagster.domain.features.parity import Outcome, parity_lines
+
+    wrong = [one for one in found if one.outcome is not Outcome.EQUAL]
+    console.print(f"{name}: {len(found)} sessions verified, {len(wrong)} differ")
+    for line in (line for one in wrong for line in parity_lines(one)):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _span(
@@ -68,11 +77,6 @@ def _verify_market(desk: Any, span: tuple[date, date] | None) -> list[Any]:
     days: Sequence[date] = spot_sessions(stored, date.max, SPOT_SESSIONS)
     if span is not None:
         days = sorted(day for day in stored if span[0] <= day <= span[1])
-        if not days:
-            raise ConfigError(
-                f"markets.{desk.name}: no features are stored from {span[0]} to {span[1]}; "
-                "materialise them first, or ask for other sessions"
-            )
     return list(verify_features(desk.workspace, desk.feature_set, days))
 
 

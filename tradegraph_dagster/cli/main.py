@@ -116,7 +116,7 @@ def run(market: Market, session: Day, as_json: Json = False) -> None:
 
 
 @app.command()
-def backfill(
+def backfill(  # noqa: PLR0913 - one argument an option
     market: Market,
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
@@ -126,6 +126,9 @@ def backfill(
     remake: Annotated[
         bool, typer.Option("--remake", help="Features, labels and signals that are there too.")
     ] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Models of the span's months, and their signals, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Every missing research partition of a span, in ranges, with a progress bar."""
@@ -134,7 +137,9 @@ def backfill(
     with domain_errors(), _runner() as runner:
         require_market(runner.desks.settings, market)
         span = (first.date(), last.date())
-        done = backfill_span(runner, market, *span, reingest=reingest, remake=remake)
+        done = backfill_span(
+            runner, market, span, reingest=reingest, remake=remake, retrain=retrain
+        )
     _finish(f"{market} {first.date()} to {last.date()}", done, as_json)
 
 

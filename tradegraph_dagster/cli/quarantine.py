@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from itertools import takewhile
 from typing import Annotated, Any
@@ -57,16 +58,16 @@ def release(
 
     with domain_errors(), Runner(load_settings()) as runner:
         require_market(runner.desks.settings, market)
-        record(
-            runner.desks[market],
-            session.date(),
-            symbol,
-            reason=spoken(reason),
-            actor=actor or login_name(),
-        )
-        outcome = runner.run(market, "gates", doubted(runner.desks[market], session.date()))
-        is_through = is_validated(runner.desks[market], session.date(), symbol)
-        last = last_reader(runner.desks[market], session.date())
+        desk, day = runner.desks[market], session.date()
+        record(desk, day, symbol, reason=spoken(reason), actor=actor or login_name())
+        judged = doubted(desk, day)
+        before = validated_fingerprints(desk, judged)
+        outcome = runner.run(market, "gates", judged)
+        after = validated_fingerprints(desk, judged)
+        is_through = is_validated(desk, day, symbol)
+        # The bar stands beside later ones now: some of those may have come or gone with it.
+        changed = [one for one in judged if before.get(one) != after.get(one)]
+        last = last_reader(desk, max(changed, default=day))
     for problem in outcome.problems:
         errors.print(problem, markup=False)
     if is_through:
@@ -120,6 +121,15 @@ def is_validated(desk: Any, session: date, symbol: str) -> bool:
     return symbol in store.read(VALIDATED_BARS, [session]).get_column("symbol")
 
 
+def validated_fingerprints(desk: Any, sessions: Sequence[date]) -> dict[date, str]:
+    """Content fingerprint of the validated bars of each session that has them."""
+    from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
+
+    store = desk.workspace.store
+    present = store.partitions(VALIDATED_BARS.name)
+    return {day: store.fingerprint(VALIDATED_BARS.name, day) for day in sessions if day in present}
+
+
 def doubted(desk: Any, session: date) -> tuple[date, ...]:
     """The session and the judged ones after it that its bar may have cast doubt on."""
     from tradegraph_dagster.domain.quality.schema import BAR_FINDINGS
@@ -132,10 +142,18 @@ def doubted(desk: Any, session: date) -> tuple[date, ...]:
 
 
 def last_reader(desk: Any, session: date) -> date:
-    """The newest closed session whose features read the bars of `session`."""
+    """The newest closed session to remake up to, so that all that read the bars of `session` is.
+
+    A backfill up to a session makes the labels that are known by then, and the label of `session`
+    is known at its exit.
+    """
+    from tradegraph_dagster.domain.universe.schema import LIQUIDITY_WINDOW_SESSIONS
+
+    exits = [span.exit for span in desk.settings.label_spans]
+    reach = max(desk.feature_set.lookback, LIQUIDITY_WINDOW_SESSIONS - 1, *exits)
     newest: date = desk.latest_closed()
     readers: tuple[date, ...] = desk.market.calendar.between(session, newest)
-    return readers[: desk.feature_set.lookback + 1][-1]
+    return readers[: reach + 1][-1]
 
 
 def record(desk: Any, session: date, symbol: str, *, reason: str, actor: str) -> None:

@@ -14,7 +14,7 @@ from tradegraph_dagster.cli.desks import chosen_desks
 from tradegraph_dagster.cli.output import console, domain_errors
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.markets.schema import Market
-from tradegraph_dagster.settings import AdapterSettings
+from tradegraph_dagster.market_settings import AdapterSettings
 
 # What can be asked -> the module of the adapter that answers, and its method.
 TABLES = {

@@ -31,7 +31,8 @@ from tradegraph_dagster.domain.models.ports import ModelRegistry
 from tradegraph_dagster.domain.models.schema import TrainingPlan
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.quality.ports import ReleaseBook, TableContract
-from tradegraph_dagster.settings import MarketSettings, Settings
+from tradegraph_dagster.market_settings import MarketSettings
+from tradegraph_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from tradegraph_dagster.domain.monitoring.health import HaltLimits

@@ -59,11 +59,12 @@ def write_feature_page(
     )
 
     feature_set = load_feature_set(set_name or desk.settings.features)
+    ws, least = desk.workspace, desk.settings.training.min_names
     if feature_set.version == desk.feature_set.version:
-        profile = profile_stored(desk.workspace, feature_set, count=sessions)
+        profile = profile_stored(ws, feature_set, count=sessions, min_names=least)
     else:
         profile = profile_computed(
-            desk.workspace, feature_set, count=sessions, threads=processors()
+            ws, feature_set, count=sessions, min_names=least, threads=processors()
         )
     page = render_feature_page(
         profile, market=desk.name, market_name=MARKET_NAMES.get(desk.name, desk.name)
@@ -75,9 +76,9 @@ def write_feature_page(
 
 
 def link_feature_page(desk: MarketDesk, report: StepReport) -> StepReport:
-    """Add the address of the configured set's page, which may come later, to what was written."""
+    """Add where the configured set's page is, or will be, to what was written."""
     path = page_path(desk, desk.feature_set.name)
     linked = (
-        replace(one, facts={**one.facts, "feature_page": path.as_uri()}) for one in report.written
+        replace(one, facts={**one.facts, "feature_page": str(path)}) for one in report.written
     )
     return replace(report, written=tuple(linked))

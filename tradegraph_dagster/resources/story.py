@@ -121,6 +121,7 @@ def desk_to_story(desk: MarketDesk, data_docs: Path | None) -> MarketStory:
         breaks=_read_all(desk, BREAKS),
         coverage=_coverage(desk),
         drift=_newest(desk, DRIFT_REPORT),
+        overlap=desk.settings.split_plan.span.overlap,
         planted_rank_ic=planted,
         is_synthetic=any(source.kind == "synthetic" for source in desk.settings.sources),
         facts={
@@ -200,7 +201,11 @@ def _key_plots(stories: list[MarketStory]) -> dict[str, str]:
             found[f"{story.market} drawdown"] = figure_to_markdown(drawdown)
         if story.evaluation.height:
             rank_ic = plots.monthly_ic_plot(
-                story.signal, story.evaluation, colour=colour, planted=story.planted_rank_ic
+                story.signal,
+                story.evaluation,
+                colour=colour,
+                overlap=story.overlap,
+                planted=story.planted_rank_ic,
             )
             found[f"{story.market} rank_ic"] = figure_to_markdown(rank_ic)
     return found

@@ -10,8 +10,9 @@ import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from tradegraph_dagster.domain.markets.catalogue import load_market
+from tradegraph_dagster.market_settings import MarketSettings
 from tradegraph_dagster.partitions import month_of, month_partitions, next_month, session_partitions
-from tradegraph_dagster.settings import MarketSettings, load_settings
+from tradegraph_dagster.settings import load_settings
 
 FIRST, LAST = date(2006, 1, 4), date(2026, 10, 30)
 

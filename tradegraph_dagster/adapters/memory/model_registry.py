@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from tradegraph_dagster.domain.core.errors import CorruptPartition
+from tradegraph_dagster.domain.models.ports import IDENTITY_TAGS
 from tradegraph_dagster.domain.models.schema import ModelVersion
 
 
@@ -18,6 +19,7 @@ class MemoryModelRegistry:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tradegraph-models-")
         self._versions: dict[str, tuple[Path, ModelVersion]] = {}
+        self._known: dict[tuple[str | None, ...], ModelVersion] = {}
         self._champion: str | None = None
 
     def register(
@@ -28,20 +30,24 @@ class MemoryModelRegistry:
         params: Mapping[str, object],
         metrics: Mapping[str, float],
     ) -> ModelVersion:
-        """Keep a copy of the file; the same content and trained_through is the same version."""
+        """Keep a copy of the file; the same content and identity tags are the same version."""
         content = artifact.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
-        trained_through = date.fromisoformat(tags["trained_through"])
-        for _, known in self._versions.values():
-            if (known.artifact_sha256, known.trained_through) == (sha256, trained_through):
-                return known
+        identity = (sha256, *(tags.get(name) for name in IDENTITY_TAGS))
+        if identity in self._known:
+            return self._known[identity]
         version = str(len(self._versions) + 1)
         model = ModelVersion(
-            version, sha256, trained_through, tags["kind"], tags["feature_set_version"]
+            version,
+            sha256,
+            date.fromisoformat(tags["trained_through"]),
+            tags["kind"],
+            tags["feature_set_version"],
         )
         path = Path(self._folder.name) / version
         path.write_bytes(content)
         self._versions[version] = (path, model)
+        self._known[identity] = model
         return model
 
     def fetch(self, version: str) -> tuple[Path, ModelVersion]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from tradegraph_dagster.domain.core.errors import CorruptPartition, StoreUnavailable
+from tradegraph_dagster.domain.models.ports import IDENTITY_TAGS
 from tradegraph_dagster.domain.models.schema import ModelVersion
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class MlflowModelRegistry:
         sha256 = _sha256(artifact)
         wanted = {**tags, "sha256": sha256, "file": artifact.name}
         with self._mlflow_errors():
-            known = self._version_of(sha256, tags["trained_through"])
+            known = self._version_of(sha256, tags)
             if known is not None:
                 return known
             run_id, location = self._log_run(artifact, wanted, params=params, metrics=metrics)
@@ -155,12 +156,18 @@ class MlflowModelRegistry:
         self._client.log_artifact(run.info.run_id, str(artifact), _FOLDER)
         return run.info.run_id, f"{run.info.artifact_uri}/{_FOLDER}"
 
-    def _version_of(self, sha256: str, trained_through: str) -> ModelVersion | None:
+    def _version_of(self, sha256: str, tags: Mapping[str, str]) -> ModelVersion | None:
         found = self._client.search_model_versions(
             f"name = '{self._name}' and tags.sha256 = '{sha256}' "
-            f"and tags.trained_through = '{trained_through}'"
+            f"and tags.trained_through = '{tags['trained_through']}'"
         )
-        return _as_version(min(found, key=lambda one: int(one.version))) if found else None
+        # A tag that is absent cannot be asked for, only compared.
+        same = [
+            one
+            for one in found
+            if all(one.tags.get(name) == tags.get(name) for name in IDENTITY_TAGS)
+        ]
+        return _as_version(min(same, key=lambda one: int(one.version))) if same else None
 
     def _find(self, version: str) -> Any | None:
         from mlflow.exceptions import MlflowException

@@ -57,7 +57,7 @@ def story_to_notes(story: MarketStory) -> tuple[str, ...]:
         )
         notes.append(_sharpe_note(head.sharpe))
     if head.rank_ic.values:
-        notes.append(_rank_ic_note(head.rank_ic))
+        notes.append(_rank_ic_note(head.rank_ic, story.overlap))
     return tuple(notes)
 
 
@@ -71,10 +71,14 @@ def _sharpe_note(sharpe: Estimate) -> str:
     return text
 
 
-def _rank_ic_note(rank_ic: Estimate) -> str:
-    text = (
-        f"The mean RankIC rests on {count(rank_ic.values, 'session')}; its standard error takes "
-        "sessions as independent."
+def _rank_ic_note(rank_ic: Estimate, overlap: int) -> str:
+    text = f"The mean RankIC rests on {count(rank_ic.values, 'session')}"
+    if rank_ic.error is None:
+        return f"{text}, too few for a standard error of it."
+    text += (
+        f"; its standard error allows for labels that overlap in {count(overlap, 'lag')}."
+        if overlap
+        else "; its standard error takes sessions as independent."
     )
     if not rank_ic.is_clear_of_zero:
         text += " It cannot be told from zero: less than two standard errors away."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,7 @@ def _tiles(profile: FeatureProfile) -> tuple[Tile, ...]:
     features = len(profile.definitions)
     ratio = np.abs(profile.rank_ic / profile.rank_ic_error)
     notable = int((ratio[:, HORIZONS.index(1)] > NOTABLE_ERRORS).sum())
-    coverage = float(np.nanmean(profile.coverage))
-    lowest = int(np.nanargmin(np.nanmean(profile.coverage, axis=0)))
+    coverage = [_mean(column) for column in profile.coverage.T]
     return (
         Tile("Features", number(features), f"version {profile.version.rpartition('-')[2]}"),
         Tile(
@@ -89,8 +89,8 @@ def _tiles(profile: FeatureProfile) -> tuple[Tile, ...]:
         ),
         Tile(
             "Mean coverage",
-            percent(coverage),
-            f"lowest {list(profile.definitions)[lowest]}",
+            percent(_mean(profile.coverage)),
+            _lowest(list(profile.definitions), coverage),
         ),
         Tile(
             f"RankIC beyond {NOTABLE_ERRORS:.0f} errors",
@@ -98,6 +98,13 @@ def _tiles(profile: FeatureProfile) -> tuple[Tile, ...]:
             f"at 1 session; chance alone gives {number(CHANCE * features, 1)}",
         ),
     )
+
+
+def _lowest(names: list[str], coverage: list[float]) -> str:
+    known = [
+        (share, name) for name, share in zip(names, coverage, strict=True) if math.isfinite(share)
+    ]
+    return f"lowest {min(known, key=itemgetter(0))[1]}" if known else "no session has a member"
 
 
 def _entries(profile: FeatureProfile) -> Iterator[FeatureEntry]:

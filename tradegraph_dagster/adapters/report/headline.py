@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,8 +10,11 @@ import numpy as np
 import polars as pl
 
 from tradegraph_dagster.adapters.report.story import MarketStory
+from tradegraph_dagster.domain.models.ic import mean_with_error
 
 ANNUAL_SESSIONS = 252
+
+_MONTHLY = {"month": pl.Date, "mean": pl.Float64, "error": pl.Float64, "values": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def story_to_headline(story: MarketStory) -> Headline:
         drawdown_frac=float(falls[-1]) if has_book else None,
         max_drawdown_frac=float(falls.max()) if has_book else None,
         sharpe=sharpe_ratio(returns),
-        rank_ic=mean_estimate(story.signal["rank_ic"].drop_nulls().to_numpy()),
+        rank_ic=mean_estimate(story.signal.sort("session")["rank_ic"], overlap=story.overlap),
         turnover_frac=float(book["turnover_frac"].to_numpy().mean()) if has_book else None,
         fees=fees,
         cost_bps=1e4 * fees / traded if traded > 0 else None,
@@ -89,12 +93,9 @@ def sharpe_ratio(returns: np.ndarray) -> Estimate:
     return Estimate(scale * ratio, scale * error, len(returns))
 
 
-def mean_estimate(values: np.ndarray) -> Estimate:
-    """Mean and its standard error."""
-    if not len(values):
-        return Estimate(None, None, 0)
-    error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error, len(values))
+def mean_estimate(values: Iterable[float | None], *, overlap: int) -> Estimate:
+    """Mean of a session's figure and its standard error, by `mean_with_error`."""
+    return Estimate(*mean_with_error(values, overlap=overlap))
 
 
 def drawdowns(returns: np.ndarray) -> np.ndarray:
@@ -103,22 +104,26 @@ def drawdowns(returns: np.ndarray) -> np.ndarray:
     return 1 - growth / np.maximum.accumulate(np.maximum(growth, 1.0))
 
 
-def monthly_estimates(frame: pl.DataFrame, month: pl.Expr, column: str) -> pl.DataFrame:
-    """Mean, standard error and count of a column by month.
+def monthly_estimates(
+    frame: pl.DataFrame, month: pl.Expr, column: str, *, overlap: int
+) -> pl.DataFrame:
+    """Mean, standard error and count of a session's figure by month.
+
+    Args:
+        frame: With `session` and the column; a null does not count.
+        month: What to group by.
+        column: The figure.
+        overlap: As in `mean_with_error`: a month is too short for labels of many sessions.
 
     Returns:
-        month, mean, error (null for a single value), values; sorted by month.
+        month, mean, error (null where there are too few values), values; sorted by month.
     """
-    return (
-        frame.drop_nulls(column)
-        .group_by(month.alias("month"))
-        .agg(
-            mean=pl.col(column).mean(),
-            error=pl.col(column).std() / pl.len().sqrt(),
-            values=pl.len(),
-        )
-        .sort("month")
-    )
+    known = frame.drop_nulls(column).sort("session").with_columns(month.alias("month"))
+    rows = [
+        (first, *mean_with_error(part[column], overlap=overlap))
+        for (first,), part in known.partition_by("month", as_dict=True).items()
+    ]
+    return pl.DataFrame(rows, schema=_MONTHLY, orient="row").sort("month")
 
 
 def _compound(returns: np.ndarray) -> float | None:

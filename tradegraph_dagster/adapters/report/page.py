@@ -15,7 +15,7 @@ from tradegraph_dagster.adapters.report.attention import (
     story_to_notes,
 )
 from tradegraph_dagster.adapters.report.formats import day, number, percent, with_error
-from tradegraph_dagster.adapters.report.headline import Headline, story_to_headline
+from tradegraph_dagster.adapters.report.headline import Estimate, Headline, story_to_headline
 from tradegraph_dagster.adapters.report.images import figure_to_svg
 from tradegraph_dagster.adapters.report.palette import MarketColour, market_colour
 from tradegraph_dagster.adapters.report.story import MarketStory
@@ -116,7 +116,6 @@ def story_to_section(story: MarketStory) -> Section:
 
 
 def _tiles(story: MarketStory, head: Headline) -> tuple[Tile, ...]:
-    planted = story.planted_rank_ic
     return (
         Tile("Equity", number(head.equity), f"{story.currency}, {number(head.sessions)} sessions"),
         Tile(
@@ -139,8 +138,7 @@ def _tiles(story: MarketStory, head: Headline) -> tuple[Tile, ...]:
         Tile(
             "Mean RankIC",
             number(head.rank_ic.value, 4, signed=True),
-            f"± {number(head.rank_ic.error, 4)}"
-            + (f", planted {number(planted, 3)}" if planted is not None else " standard error"),
+            _rank_ic_detail(head.rank_ic, story.planted_rank_ic),
         ),
         Tile("Turnover", percent(head.turnover_frac), "of equity a session, buys plus sells"),
         Tile("Costs", number(head.cost_bps, 1), f"bps of notional, {number(head.fees)} paid"),
@@ -151,6 +149,14 @@ def _tiles(story: MarketStory, head: Headline) -> tuple[Tile, ...]:
             "bad" if head.breaks else "",
         ),
     )
+
+
+def _rank_ic_detail(rank_ic: Estimate, planted: float | None) -> str:
+    if rank_ic.error is None:
+        error = "too few sessions for an error"
+    else:
+        error = f"± {number(rank_ic.error, 4)}" + (" standard error" if planted is None else "")
+    return error if planted is None else f"{error}, planted {number(planted, 3)}"
 
 
 def _glance(head: Headline) -> tuple[str, ...]:
@@ -204,10 +210,16 @@ def _signal_drawings(story: MarketStory) -> tuple[_Drawing, ...]:
     return (
         (
             "RankIC by month",
-            "Mean rank correlation of forecast and outcome, ± 1 standard error. Hollow: the "
-            "month's candidate on sessions it had not seen.",
+            "Mean rank correlation of forecast and outcome, ± 1 standard error where a month holds "
+            "enough sessions for one. Hollow: the month's candidate on sessions it had not seen.",
             has_signal or story.evaluation["rank_ic"].drop_nulls().len() > 0,
-            partial(plots.monthly_ic_plot, signal, story.evaluation, planted=planted),
+            partial(
+                plots.monthly_ic_plot,
+                signal,
+                story.evaluation,
+                overlap=story.overlap,
+                planted=planted,
+            ),
         ),
         (
             "Cumulative RankIC",

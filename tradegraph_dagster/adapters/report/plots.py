@@ -97,12 +97,21 @@ def drawdown_plot(daily_pnl: pl.DataFrame, *, colour: str) -> Figure:
 
 
 def monthly_ic_plot(
-    signal: pl.DataFrame, evaluation: pl.DataFrame, *, colour: str, planted: float | None = None
+    signal: pl.DataFrame,
+    evaluation: pl.DataFrame,
+    *,
+    colour: str,
+    overlap: int,
+    planted: float | None = None,
 ) -> Figure:
-    """Mean RankIC by month ± 1 standard error: of the traded forecasts and of each candidate."""
-    traded = monthly_estimates(signal, pl.col("session").dt.truncate("1mo"), "rank_ic")
+    """Mean RankIC by month ± 1 standard error: of the traded forecasts and of each candidate.
+
+    Without an error, as in a month of labels that overlap, a mean is drawn alone.
+    """
+    by_month = pl.col("session").dt.truncate("1mo")
+    traded = monthly_estimates(signal, by_month, "rank_ic", overlap=overlap)
     candidates = evaluation.filter(pl.col("role") == "candidate")
-    trained = monthly_estimates(candidates, pl.col("month"), "rank_ic")
+    trained = monthly_estimates(candidates, pl.col("month"), "rank_ic", overlap=overlap)
     with _figure() as (figure, (axes,)):
         axes.axhline(0, color=MUTED, linewidth=0.9)
         _planted_line(axes, planted)

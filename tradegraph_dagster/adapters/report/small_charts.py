@@ -53,8 +53,11 @@ def quantile_chart(months: Sequence[date], quantiles: np.ndarray) -> str:
 
 def autocorrelation_chart(lags: Sequence[int], mean: np.ndarray, error: np.ndarray) -> str:
     """Mean rank autocorrelation at each lag."""
-    low = min(0.0, float(np.nanmin([*(mean - ERRORS_SHOWN * error), 0.0])))
-    frame = _Frame(low, 1.0, len(lags), margin=0.5)
+    # A mean without an error is drawn all the same.
+    reach = ERRORS_SHOWN * np.where(np.isfinite(error), error, 0.0)
+    low = float(np.nanmin([*(mean - reach), 0.0]))
+    high = float(np.nanmax([*(mean + reach), 1.0]))
+    frame = _Frame(low, high, len(lags), margin=0.5)
     marks = [
         *frame.grid([0.0, 0.5, 1.0], lambda value: f"{value:.1f}"),
         *frame.ticks([f"{lag} session{'' if lag == 1 else 's'}" for lag in lags], every=1),

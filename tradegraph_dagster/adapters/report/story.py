@@ -70,6 +70,7 @@ class MarketStory:
         currency: ISO code of every amount.
         signal: SIGNAL_SESSIONS rows.
         coverage: DATA_COVERAGE rows.
+        overlap: Lags in which the labels of forecasts and candidates overlap, for standard errors.
         planted_rank_ic: RankIC that was built into synthetic data; None for real data.
         is_synthetic: The prices were generated; the page says so wherever it gives a return.
         facts: Label -> text shown at the end: where the data is, which model, which settings.
@@ -92,6 +93,7 @@ class MarketStory:
     breaks: pl.DataFrame = field(default_factory=BREAKS.empty)
     coverage: pl.DataFrame = field(default_factory=DATA_COVERAGE.empty)
     drift: pl.DataFrame = field(default_factory=DRIFT_REPORT.empty)
+    overlap: int = 0
     planted_rank_ic: float | None = None
     is_synthetic: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)

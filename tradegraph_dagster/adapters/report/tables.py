@@ -17,7 +17,7 @@ from tradegraph_dagster.adapters.report.formats import (
     percent,
     with_error,
 )
-from tradegraph_dagster.adapters.report.headline import monthly_estimates, story_to_headline
+from tradegraph_dagster.adapters.report.headline import story_to_headline
 from tradegraph_dagster.adapters.report.story import MarketStory
 
 _TONES = {
@@ -236,5 +236,5 @@ def _verdict(row: dict[str, Any]) -> str:
 
 def _test_sessions(story: MarketStory) -> dict[date, str]:
     candidates = story.evaluation.filter(pl.col("role") == "candidate")
-    estimates = monthly_estimates(candidates, pl.col("month"), "rank_ic")
-    return {row["month"]: number(row["values"]) for row in estimates.iter_rows(named=True)}
+    known = candidates.drop_nulls("rank_ic").group_by("month").len()
+    return {first: number(sessions) for first, sessions in known.iter_rows()}

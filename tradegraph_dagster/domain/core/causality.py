@@ -83,6 +83,16 @@ class CausalityReport:
     compared: Mapping[Check, int]
     findings: tuple[CausalityFinding, ...]
 
+    @property
+    def values(self) -> int:
+        """Values compared, over all checks."""
+        return sum(self.compared.values())
+
+    @property
+    def passed(self) -> bool:
+        """Nothing moved, and there was something that could have."""
+        return self.values > 0 and not self.findings
+
 
 @dataclass(frozen=True)
 class FrameCase:

@@ -9,6 +9,7 @@ cannot go on, and its `action` tells the edge what to do about it.
     │   ├── SchemaError             FIX          fail
     │   ├── UnknownSymbol           FIX          fail
     │   ├── CorruptPartition        FIX          fail
+    │   │   └── OtherVersion        FIX          fail
     │   ├── MissingSession          WAIT         withhold this partition until its input exists
     │   ├── StaleData               WAIT         withhold, trade nothing on it
     │   ├── CalendarExhausted       FIX          refuse to run
@@ -99,6 +100,10 @@ class UnknownSymbol(DataError):
 
 class CorruptPartition(DataError):
     """A stored file cannot be read or does not hold what its name says."""
+
+
+class OtherVersion(CorruptPartition):
+    """A stored file is whole and holds values of another version than the reader's."""
 
 
 class MissingSession(DataError):

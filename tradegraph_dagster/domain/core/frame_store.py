@@ -43,6 +43,7 @@ class FrameStore(Protocol):
         Raises:
             MissingSession: A partition does not exist.
             CorruptPartition: A file cannot be read or does not fit.
+            OtherVersion: It was stored under another version than the schema's.
         """
         ...
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import CorruptPartition, SchemaError
+from tradegraph_dagster.domain.core.errors import OtherVersion, SchemaError
 
 SESSION_SYMBOL = ("session", "symbol")
 INSTANT = pl.Datetime("us", "UTC")
@@ -128,10 +128,10 @@ def require_version(schema: FrameSchema, partition: date, found: str) -> None:
     """Refuse a partition that was stored under another version than the schema's.
 
     Raises:
-        CorruptPartition: It has the columns and may not have the meaning.
+        OtherVersion: It may have the columns and not the meaning.
     """
     if found != schema.version:
-        raise CorruptPartition(
+        raise OtherVersion(
             f"expected values of {schema.version}, found those of {found or 'no named version'}; "
             "make the partition again with `tradegraph backfill --remake`",
             table=schema.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, time
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -34,6 +35,8 @@ SESSIONS = 90
 LABELLED = 12
 # Sessions after the last exit, for a label that reads beyond it.
 BEYOND = 10
+# About half of the generated instruments trade for more.
+AUDITED_POLICY = UniversePolicy(min_mean_amount=5e7)
 
 Labels = Callable[[pl.DataFrame, Sequence[date], SessionCalendar], pl.DataFrame]
 Universe = Callable[[AuditMarket, Sequence[int]], pl.DataFrame]
@@ -76,15 +79,19 @@ def label_cases(compute: Labels, span: LabelSpan, *, seed: int = 0) -> Iterator[
     yield FrameCase(Check.OTHER_SYMBOLS, "half of the instruments", expected, alone)
 
 
-def audit_universe(policy: UniversePolicy, *, seed: int = 0) -> CausalityReport:
+def audit_universe(*, seed: int = 0) -> CausalityReport:
     """Prove that membership on t reads its liquidity window and no later session."""
+    cases = tuple(universe_cases(partial(market_universe, AUDITED_POLICY), seed=seed))
+    return judge_frames(UNIVERSE.name, cases)
 
-    def compute(market: AuditMarket, rows: Sequence[int]) -> pl.DataFrame:
-        bars, days = market.bars(), market.sessions
-        windows = {days[t]: days[max(0, t + 1 - LIQUIDITY_WINDOW_SESSIONS) : t + 1] for t in rows}
-        return bars_to_universe(bars, _instruments(bars), windows, policy=policy)
 
-    return judge_frames(UNIVERSE.name, tuple(universe_cases(compute, seed=seed)))
+def market_universe(
+    policy: UniversePolicy, market: AuditMarket, rows: Sequence[int]
+) -> pl.DataFrame:
+    """UNIVERSE rows of some rows of a generated market."""
+    bars, days = market.bars(), market.sessions
+    windows = {days[t]: days[max(0, t + 1 - LIQUIDITY_WINDOW_SESSIONS) : t + 1] for t in rows}
+    return bars_to_universe(bars, _instruments(bars), windows, policy=policy)
 
 
 def universe_cases(compute: Universe, *, seed: int = 0) -> Iterator[FrameCase]:

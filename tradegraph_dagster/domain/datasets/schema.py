@@ -77,12 +77,16 @@ class LabelSpan:
         return replace(LABELS, name=f"{LABELS.name}_{self.horizon}")
 
     def sessions(self, calendar: SessionCalendar, session: date) -> tuple[date, ...]:
-        """From `session` to the one whose close makes its label known.
+        """The sessions whose bars the label reads: `session` itself, its entry and its exit.
 
         Raises:
             MissingSession: The calendar does not reach that far.
         """
-        return calendar.between(session, calendar.shift(session, self.exit))
+        return (
+            session,
+            calendar.shift(session, self.entry),
+            calendar.shift(session, self.exit),
+        )
 
 
 @dataclass(frozen=True, slots=True)

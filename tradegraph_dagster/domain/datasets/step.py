@@ -29,18 +29,19 @@ LOAD_SESSIONS = 40
 
 
 def label_sessions(ws: Workspace, sessions: Sequence[date], *, span: LabelSpan) -> StepReport:
-    """Write the labels of each session whose span has closed and passed the gates.
+    """Write the labels of each session that, with its entry and its exit, has passed the gates.
 
     Each horizon has a table of its own, so that a session's short labels wait for no long one, and
-    a partition that exists holds labels that are known.
+    a partition that exists holds labels that are known. No session between entry and exit is waited
+    for: no label reads it.
 
     Args:
-        ws: Reads `validated_bars` of the span of each session.
+        ws: Reads `validated_bars` of each session, of its entry and of its exit.
         sessions: Sessions t to label.
         span: Which closes to read, and so which table to write.
 
     Returns:
-        What was written, and the sessions that wait for a later session.
+        What was written, and the sessions that wait for one of the three.
     """
     table = span.table
     spans, withheld = _spans(ws, sessions, span)
@@ -86,7 +87,7 @@ def load_dataset(
 def _spans(
     ws: Workspace, sessions: Sequence[date], span: LabelSpan
 ) -> tuple[dict[date, tuple[date, ...]], dict[date, TradeGraphError]]:
-    """The span of each session, and the sessions whose span the calendar does not know yet."""
+    """What each session's label reads, and the sessions whose exit the calendar does not know."""
     spans, withheld = {}, {}
     for session in sessions:
         try:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 
@@ -48,6 +48,17 @@ Compute = Callable[[AuditMarket, int], np.ndarray]
 
 
 @dataclass(frozen=True)
+class FeatureSetReport(CausalityReport):
+    """What the audit of a feature set did and found.
+
+    Attributes:
+        first_rows: Feature -> its first row with a value on clean bars; None for never.
+    """
+
+    first_rows: Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
 class Trial:
     """One way to compute a set, and the changes of a market that it must not notice.
 
@@ -67,7 +78,7 @@ def audit_feature_set(
     *,
     seed: int = 0,
     advance: Callable[[int, int], None] = lambda done, total: None,
-) -> CausalityReport:
+) -> FeatureSetReport:
     """Try every check on every feature of a set.
 
     Args:
@@ -76,13 +87,14 @@ def audit_feature_set(
         advance: Told after each change how many of how many are done.
 
     Returns:
-        The values compared by check, and what moved.
+        The values compared by check, what moved, and the first rows.
     """
     trials = feature_trials(feature_set, seed=seed)
     names = list(feature_set.definitions)
     report = judge_trials(feature_set.name, names, trials, advance=advance)
-    late = _late_features(feature_set, seed)
-    return CausalityReport(report.subject, report.compared, (*report.findings, *late))
+    first_rows = first_valid_rows(feature_set, seed=seed)
+    findings = (*report.findings, *_late_features(feature_set, first_rows))
+    return FeatureSetReport(report.subject, report.compared, findings, first_rows)
 
 
 def feature_trials(
@@ -249,10 +261,12 @@ def _tolerances(names: Sequence[str], case: AuditCase) -> np.ndarray:
     return np.array(each)[:, np.newaxis, np.newaxis]
 
 
-def _late_features(feature_set: FeatureSet, seed: int) -> Iterator[CausalityFinding]:
+def _late_features(
+    feature_set: FeatureSet, first_rows: Mapping[str, int | None]
+) -> Iterator[CausalityFinding]:
     """Features without a value even after the lookback, on clean bars."""
     history = weekdays_from(FIRST_SESSION, feature_set.lookback + 1)
-    for name, row in first_valid_rows(feature_set, seed=seed).items():
+    for name, row in first_rows.items():
         if row is None or row > feature_set.lookback:
             yield CausalityFinding(
                 subject=feature_set.name,

@@ -67,17 +67,37 @@ def warm_up_cases(market: AuditMarket, lookback: int, count: int) -> Iterator[Au
 
 
 def symbol_cases(market: AuditMarket, feature_set: FeatureSet, seed: int) -> Iterator[AuditCase]:
-    """Instruments in another order, and some of them alone."""
+    """Instruments in another order, and some of them alone.
+
+    A set that compares instruments is left with whole industries of a session.
+    """
     order = np.random.default_rng(seed).permutation(len(market.symbols))
     for columns in (order, np.arange(len(order))[::-1]):
         change, swapped = "instruments in another order", market.reordered(columns)
         yield AuditCase(Check.SYMBOL_ORDER, change, swapped, 0, 0, market.rows, columns)
     if feature_set.across is not None:
+        yield from _industry_cases(market, 6)
         return
     for columns in (np.sort(order[: len(order) // 2]), order[:1], order[1:2]):
         change = f"only {len(columns)} of {len(order)} instruments"
         part = market.only(columns)
         yield AuditCase(Check.OTHER_SYMBOLS, change, part, 0, 0, market.rows, columns)
+
+
+def _industry_cases(market: AuditMarket, count: int) -> Iterator[AuditCase]:
+    """A session without the instruments of one industry.
+
+    They are gone from the sessions before it too, where they were in others: so only the last is
+    compared.
+    """
+    for t in _spread(market.rows // 3, market.rows - 1, count):
+        present = market.industries[t]
+        for industry in dict.fromkeys(present):
+            columns = np.flatnonzero(present != industry)
+            if len(columns):
+                part = market.window(0, t).only(columns)
+                change = f"no {industry or 'instruments of unknown industry'}"
+                yield AuditCase(Check.OTHER_SYMBOLS, change, part, t, t, 1, columns)
 
 
 def scale_cases(market: AuditMarket, feature_set: FeatureSet) -> Iterator[AuditCase]:
@@ -117,6 +137,9 @@ def _futures(market: AuditMarket, begin: int, seed: int) -> Iterator[tuple[str, 
     gone[:, 0] = True
     yield "only one instrument", _spliced(market, begin, market.values, gone)
     yield "a listing", _with_listing(market, begin)
+    is_later = np.arange(market.rows)[:, np.newaxis] >= begin
+    moved = np.where(is_later, np.roll(market.industries, 1, axis=1), market.industries)
+    yield "other industries", replace(market, industries=moved)
 
 
 def _spliced(
@@ -137,7 +160,7 @@ def _with_listing(market: AuditMarket, begin: int) -> AuditMarket:
     return replace(
         market,
         symbols=(*market.symbols, "999999.SH"),
-        industries=(*market.industries, market.industries[0]),
+        industries=np.hstack([market.industries, market.industries[:, :1]]),
         listed_at=np.append(market.listed_at, begin),
         values=np.concatenate([market.values, values], axis=2),
         has_row=np.concatenate([market.has_row, is_later[:, np.newaxis]], axis=1),

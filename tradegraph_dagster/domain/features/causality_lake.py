@@ -14,11 +14,9 @@ from tradegraph_dagster.domain.core.causality import (
     judge_frames,
 )
 from tradegraph_dagster.domain.features.compute import bars_to_features
-from tradegraph_dagster.domain.features.inputs import read_inputs
+from tradegraph_dagster.domain.features.inputs import read_inputs, stored_inputs
 from tradegraph_dagster.domain.features.schema import FeatureSet
-from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 
 NEWEST_SESSIONS = 5
 
@@ -39,7 +37,8 @@ def audit_newest_sessions(
         What moved; `compared` is empty where fewer than two sessions have their bars.
     """
     length = feature_set.lookback + 1
-    present = _readable(ws, feature_set)
+    # Sessions that have all that the set reads.
+    present = frozenset.intersection(*stored_inputs(ws, feature_set).values())
     newest = [
         day
         for day in (ws.trailing(max(present), count + 1) if present else ())
@@ -62,12 +61,6 @@ def audit_newest_sessions(
         for day in audited
     ]
     return judge_frames(feature_set.name, cases)
-
-
-def _readable(ws: Workspace, feature_set: FeatureSet) -> frozenset[date]:
-    """Sessions that have all that the set reads."""
-    validated = ws.store.partitions(VALIDATED_BARS.name)
-    return validated & ws.store.partitions(INSTRUMENTS.name) if feature_set.across else validated
 
 
 def _window(ws: Workspace, bars: pl.DataFrame, session: date, length: int) -> pl.DataFrame:

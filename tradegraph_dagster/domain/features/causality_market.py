@@ -19,6 +19,9 @@ PRICES = [at for at, name in enumerate(BAR_FIELDS) if name != "volume"]
 FIRST_SESSION = date(2015, 1, 5)
 # Long before the first row.
 OLD_LISTING = -2_000
+INDUSTRIES = ("banks", "steel", None)
+# Sessions that an instrument stays in one.
+INDUSTRY_SESSIONS = 37
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class AuditMarket:
     Attributes:
         history: The calendar: from where history begins to the last session of the bars.
         symbols: Ascending.
-        industries: Of each symbol; None where it is not known.
+        industries: Text, shape (sessions, instruments): as known on the session; None where it is
+            not known.
         listed_at: int64, shape (instruments,): row of the listing, negative if before the rows.
         values: float64, shape (fields, sessions, instruments), in the order of BAR_FIELDS; NaN
             where an instrument is suspended or has no row.
@@ -38,7 +42,7 @@ class AuditMarket:
 
     history: tuple[date, ...]
     symbols: tuple[str, ...]
-    industries: tuple[str | None, ...]
+    industries: np.ndarray
     listed_at: np.ndarray
     values: np.ndarray
     has_row: np.ndarray
@@ -60,6 +64,7 @@ class AuditMarket:
         return replace(
             self,
             history=self.history[: len(self.history) - self.rows + last + 1],
+            industries=self.industries[kept],
             listed_at=self.listed_at - first,
             values=self.values[:, kept],
             has_row=self.has_row[kept],
@@ -75,7 +80,7 @@ class AuditMarket:
         """The instruments in another order, each under the symbol of the place it gets."""
         return replace(
             self,
-            industries=tuple(self.industries[at] for at in columns),
+            industries=self.industries[:, columns],
             listed_at=self.listed_at[columns],
             values=self.values[:, :, columns],
             has_row=self.has_row[:, columns],
@@ -110,6 +115,7 @@ class AuditMarket:
         row, column = np.nonzero(self.has_row)
         cells = dict(zip(BAR_FIELDS, self.values[:, row, column], strict=True))
         factor = self.raw_factor[row]
+        known = pl.Series(self.industries[row, column].tolist(), dtype=pl.String)
         frame = pl.DataFrame(
             {
                 "session": np.array(self.sessions, dtype="datetime64[D]")[row],
@@ -119,10 +125,12 @@ class AuditMarket:
                 "price_factor": factor,
                 "share_factor": factor,
                 "sessions_listed": row - self.listed_at[column] + 1,
+                "industry": known,
             }
         ).with_columns(pl.col(pl.Float64).fill_nan(None))
+        rows = frame.sort(SESSION_SYMBOL)
         bars = conform_frame(
-            frame.with_columns(
+            rows.with_columns(
                 amount=(pl.col("vwap") * pl.col("volume")).fill_null(0.0),
                 # A bar of one price closed at its upper limit.
                 reference_close=pl.col("raw_close")
@@ -131,14 +139,10 @@ class AuditMarket:
                 is_suspended=pl.col("close").is_null(),
                 is_carried=pl.lit(False),
                 is_st=pl.lit(False),
-            ).sort(SESSION_SYMBOL),
+            ),
             VALIDATED_BARS,
         )
-        known = pl.DataFrame(
-            {"symbol": self.symbols, "industry": self.industries},
-            schema={"symbol": pl.String, "industry": pl.String},
-        )
-        return bars.join(known, on="symbol", how="left", maintain_order="left")
+        return bars.with_columns(rows.get_column("industry"))
 
 
 def generate_market(seed: int, sessions: int) -> AuditMarket:
@@ -175,7 +179,10 @@ def generate_market(seed: int, sessions: int) -> AuditMarket:
 def clean_market(
     rng: np.random.Generator, history: Sequence[date], instruments: int
 ) -> AuditMarket:
-    """Instruments that were listed long ago and trade every session."""
+    """Instruments that were listed long ago and trade every session.
+
+    Each changes its industry now and then, none on the same session as another.
+    """
     shape = (len(history), instruments)
     close = np.round(10 * np.exp(np.cumsum(rng.normal(0, 0.02, shape), axis=0)), 2)
     open_ = np.round(close * (1 + rng.normal(0, 0.01, shape)), 2)
@@ -183,10 +190,13 @@ def clean_market(
     low = np.round(np.minimum(open_, close) * (1 - rng.uniform(0, 0.02, shape)), 2)
     volume = rng.integers(100, 100_000, shape) * 100.0
     vwap = (open_ + high + low + close) / 4
+    row, column = np.indices(shape)
+    # A step of 7 is prime to the stay: up to so many instruments each move on a row of their own.
+    turn = (column + (row + 7 * column) // INDUSTRY_SESSIONS) % len(INDUSTRIES)
     return AuditMarket(
         history=tuple(history),
         symbols=tuple(f"{600_000 + at}.SH" for at in range(instruments)),
-        industries=tuple(("banks", "steel", None)[at % 3] for at in range(instruments)),
+        industries=np.array(INDUSTRIES, dtype=object)[turn],
         listed_at=np.full(instruments, OLD_LISTING),
         values=np.stack([open_, high, low, close, volume, vwap]),
         has_row=np.ones(shape, dtype=bool),

@@ -29,6 +29,12 @@ FIRST_VERSION = 1
 INPUT_COLUMNS = (*READ_OF_A_BAR, "industry")
 
 
+def stored_inputs(ws: Workspace, feature_set: FeatureSet) -> dict[str, frozenset[date]]:
+    """Each table that `read_inputs` reads -> the sessions it has."""
+    read = (VALIDATED_BARS, INSTRUMENTS) if feature_set.across else (VALIDATED_BARS,)
+    return {schema.name: ws.store.partitions(schema.name) for schema in read}
+
+
 def read_inputs(ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date]) -> pl.DataFrame:
     """INPUT_COLUMNS of the validated bars of some sessions.
 

@@ -18,13 +18,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import CorruptPartition
+from tradegraph_dagster.domain.core.errors import CorruptPartition, OtherVersion
 from tradegraph_dagster.domain.core.frames import SESSION_SYMBOL, only_symbols
 from tradegraph_dagster.domain.features.compute import bars_to_features
-from tradegraph_dagster.domain.features.inputs import INPUT_COLUMNS, kept_bars, read_inputs
+from tradegraph_dagster.domain.features.inputs import (
+    INPUT_COLUMNS,
+    kept_bars,
+    read_inputs,
+    stored_inputs,
+)
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 
 CHUNK_SESSIONS = 40
 ROWS_SHOWN = 20
@@ -44,6 +48,7 @@ class Outcome(StrEnum):
     COMPUTATION_CHANGED = "computation_changed"
     CAUSE_UNKNOWN = "cause_unknown"
     OTHER_SET = "other_set"
+    DAMAGED = "damaged"
     INPUT_MISSING = "input_missing"
 
 
@@ -125,7 +130,8 @@ def verify_features(
     """Compare the stored features of each session with those of today's lake; nothing is written.
 
     Args:
-        ws: Reads `features`, `validated_bars` of each window, and the record of what was read.
+        ws: Reads `features`, `validated_bars` of each window, `instruments` too for a set that
+            compares them, and the record of what was read.
         feature_set: What the lake is said to hold.
         sessions: Sessions with stored features.
 
@@ -134,8 +140,9 @@ def verify_features(
     """
     for chunk in _chunks(ws, sorted(sessions), feature_set.lookback):
         windows = {day: ws.trailing(day, feature_set.lookback + 1) for day in chunk}
-        validated = ws.store.partitions(VALIDATED_BARS.name)
-        ready = [day for day in chunk if validated.issuperset(windows[day])]
+        present = stored_inputs(ws, feature_set)
+        gaps = {day: _gap(present, windows[day]) for day in chunk}
+        ready = [day for day in chunk if gaps[day] is None]
         read = sorted({day for session in ready for day in windows[session]})
         bars = read_inputs(ws, feature_set, read)
         now = bars_to_features(
@@ -146,15 +153,13 @@ def verify_features(
             history_begins=ws.first_session,
         )
         for session in chunk:
-            if session in ready:
+            gap = gaps[session]
+            if gap is None:
                 mine = bars.filter(pl.col("session").is_in(windows[session]))
                 there = now.filter(pl.col("session") == session)
                 yield _verify_one(ws, feature_set, session, there, mine)
             else:
-                gap = next(day for day in windows[session] if day not in validated)
-                yield SessionParity(
-                    session, Outcome.INPUT_MISSING, f"{VALIDATED_BARS.name} {gap} is gone"
-                )
+                yield SessionParity(session, Outcome.INPUT_MISSING, f"{gap} is gone")
 
 
 def spot_sessions(stored: Collection[date], newest: date, count: int) -> tuple[date, ...]:
@@ -184,13 +189,23 @@ def _chunks(ws: Workspace, sessions: Sequence[date], lookback: int) -> Iterator[
         yield chunk
 
 
+def _gap(present: Mapping[str, Collection[date]], window: Sequence[date]) -> str | None:
+    """Table and session of the first partition of a window that is not there."""
+    absent = (
+        f"{name} {day}" for name, days in present.items() for day in window if day not in days
+    )
+    return next(absent, None)
+
+
 def _verify_one(
     ws: Workspace, feature_set: FeatureSet, session: date, now: pl.DataFrame, bars: pl.DataFrame
 ) -> SessionParity:
     try:
         stored = ws.store.read(feature_set.schema, [session])
-    except CorruptPartition as error:
+    except OtherVersion as error:
         return SessionParity(session, Outcome.OTHER_SET, str(error))
+    except CorruptPartition as error:
+        return SessionParity(session, Outcome.DAMAGED, str(error))
     differing = _differing(stored, now)
     if not differing:
         return SessionParity(session, Outcome.EQUAL, REASONS[Outcome.EQUAL], stored.height)

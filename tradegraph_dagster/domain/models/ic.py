@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 
 MIN_NAMES = 10
+# Of fewer spans of overlapping values the Newey-West error comes out much too small.
+FEWEST_SPANS = 10
 
 _ICS = {"session": pl.Date, "ic": pl.Float64, "rank_ic": pl.Float64, "names": pl.Int32}
 
@@ -70,6 +72,8 @@ def tradable_ics(
 def mean_with_error(values: Iterable[float | None], *, overlap: int = 0) -> MeanWithError:
     """Mean of the values that are numbers, with a Newey-West standard error.
 
+    Overlapping values have no error while they are fewer than FEWEST_SPANS spans of overlap + 1.
+
     Args:
         values: In order of time.
         overlap: Lags h with Bartlett weights 1 - k/(h+1). Labels of h sessions overlap in h-1
@@ -82,11 +86,12 @@ def mean_with_error(values: Iterable[float | None], *, overlap: int = 0) -> Mean
     if n == 0:
         return MeanWithError(None, None, 0)
     mean = math.fsum(numbers) / n
-    if n == 1:
-        return MeanWithError(mean, None, 1)
+    fewest = FEWEST_SPANS * (overlap + 1) if overlap else 2
+    if n < fewest:
+        return MeanWithError(mean, None, n)
     errors = numbers - mean
     variance = math.fsum(errors * errors)
-    for lag in range(1, min(overlap, n - 1) + 1):
+    for lag in range(1, overlap + 1):
         weight = 1 - lag / (overlap + 1)
         variance += 2 * weight * math.fsum(errors[lag:] * errors[:-lag])
     return MeanWithError(mean, math.sqrt(max(variance, 0.0) / (n - 1) / n), n)

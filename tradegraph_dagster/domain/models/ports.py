@@ -8,6 +8,10 @@ from typing import Protocol
 
 from tradegraph_dagster.domain.models.schema import ModelVersion
 
+# Tags that tell apart two versions of one file: equal trees may read other features, or have
+# learned other labels.
+IDENTITY_TAGS = ("trained_through", "feature_set_version", "horizon_sessions")
+
 
 class ModelRegistry(Protocol):
     """Keeps model files of one market, their versions and the champion alias."""
@@ -23,7 +27,7 @@ class ModelRegistry(Protocol):
         """Register one model file and return its version.
 
         `tags` hold trained_through (ISO date), kind, feature_set_version and whatever else the
-        caller wants kept. Registering a file whose SHA-256 is known with the same trained_through
+        caller wants kept. Registering a file whose SHA-256 is known with the same IDENTITY_TAGS
         returns the version it already has.
         """
         ...

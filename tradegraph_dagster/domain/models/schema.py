@@ -26,7 +26,12 @@ CANDIDATE_MODEL = FrameSchema(
         "artifact_sha256": Column(pl.String, "hash of the model file"),
         "kind": Column(pl.String, "entry of the model catalogue"),
         "feature_set_version": Column(pl.String, "what the model reads"),
-        "horizon_sessions": Column(pl.Int32, "horizon of the labels it learned", "sessions"),
+        "horizon_sessions": Column(
+            pl.Int32,
+            "horizon of the labels it learned; null in months from before it was kept",
+            "sessions",
+            nullable=True,
+        ),
         "dataset_fingerprint": Column(pl.String, "hash of its training rows"),
         "trained_through": Column(pl.Date, "last session whose data it has seen"),
         "train_rows": Column(pl.Int64, "rows it learned from", "rows"),
@@ -53,7 +58,12 @@ EVALUATION = FrameSchema(
         "names": Column(pl.Int32, "names in the cross-section", "names"),
         "tradable_ic": Column(pl.Float64, "ic of the names that could be entered", nullable=True),
         "tradable_rank_ic": Column(pl.Float64, "rank_ic of the same names", nullable=True),
-        "tradable_names": Column(pl.Int32, "names that could be entered", "names"),
+        "tradable_names": Column(
+            pl.Int32,
+            "names that could be entered; null in months from before they were counted",
+            "names",
+            nullable=True,
+        ),
     },
 )
 

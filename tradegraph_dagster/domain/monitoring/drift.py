@@ -42,8 +42,9 @@ def features_to_drift(
     The row of kind `overall` holds the share of red features. It is red if that share reaches
     `red_share`; yellow if the share of features that are not green does, or if the score or the
     RankIC is not green; else green. The RankIC is red if its mean lies two standard errors below
-    zero, yellow if it is negative or unknown. Neither it nor the score makes the report red: a red
-    report blocks promotion, and a failing champion is what a promotion mends.
+    zero, yellow if it is negative or unknown; without an error it is never red. Neither it nor the
+    score makes the report red: a red report blocks promotion, and a failing champion is what a
+    promotion mends.
 
     Args:
         session: Last session of the window.

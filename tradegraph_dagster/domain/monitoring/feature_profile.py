@@ -24,7 +24,7 @@ from tradegraph_dagster.domain.features.compute import bars_to_features
 from tradegraph_dagster.domain.features.inputs import read_inputs
 from tradegraph_dagster.domain.features.schema import FEATURES, FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.models.ic import MIN_NAMES, mean_with_error
+from tradegraph_dagster.domain.models.ic import FEWEST_SPANS, mean_with_error
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
@@ -33,8 +33,6 @@ LAGS = (1, 5, 20)
 HORIZONS = tuple(range(1, 21))
 # Rank autocorrelations of neighbouring sessions share most of their windows.
 LAG_OVERLAP = 20
-# An error is stated from this many spans of overlapping values on; of fewer it is too small.
-FEWEST_SPANS = 10
 CHUNK_SESSIONS = 20
 
 FeatureReader = Callable[[Sequence[date]], pl.DataFrame]
@@ -51,13 +49,13 @@ class FeatureProfile:
         sessions: Sessions that were read, ascending.
         names: Mean number of members a session.
         months: First days of the months, ascending.
-        coverage: Share of members with a finite value, shape (M, F).
+        coverage: Share of members with a finite value, shape (M, F); NaN without members.
         quantiles: Mean over a month's sessions of the session's QUANTILES, shape (M, F, 5); NaN
             without values.
         autocorrelation: Mean over sessions of the rank correlation of t with t - lag, shape
             (F, LAGS).
-        autocorrelation_error: Newey-West standard error with LAG_OVERLAP lags; NaN with fewer than
-            FEWEST_SPANS times as many sessions.
+        autocorrelation_error: Newey-West standard error with LAG_OVERLAP lags; NaN with fewer
+            sessions than FEWEST_SPANS spans.
         rank_ic: Mean over sessions, shape (F, HORIZONS).
         rank_ic_error: Newey-West standard error with h - 1 lags, for returns that overlap; NaN as
             above.
@@ -89,23 +87,40 @@ class _SessionNumbers:
     rank_ic: np.ndarray
 
 
-def profile_stored(ws: Workspace, feature_set: FeatureSet, *, count: int) -> FeatureProfile:
+def profile_stored(
+    ws: Workspace, feature_set: FeatureSet, *, count: int, min_names: int
+) -> FeatureProfile:
     """Profile the features in the lake, over the newest `count` sessions.
 
+    Args:
+        ws: Reads features, `universe` and `validated_bars`.
+        feature_set: What the lake holds.
+        count: Sessions, at most.
+        min_names: Names that a correlation needs; with fewer it is NaN.
+
     Raises:
-        MissingSession: No session has both features and a universe.
+        MissingSession: No session has both features and a universe, or no bar of them is left.
         CorruptPartition: The stored features are of another set or version.
     """
     made = ws.store.partitions(FEATURES) & ws.store.partitions(UNIVERSE.name)
-    return _profile(
-        ws, feature_set, sorted(made)[-count:], lambda days: ws.store.read(feature_set.schema, days)
-    )
+
+    def read(days: Sequence[date]) -> pl.DataFrame:
+        return ws.store.read(feature_set.schema, days)
+
+    return _profile(ws, feature_set, sorted(made)[-count:], read, min_names)
 
 
 def profile_computed(
-    ws: Workspace, feature_set: FeatureSet, *, count: int, threads: int = 1
+    ws: Workspace, feature_set: FeatureSet, *, count: int, min_names: int, threads: int = 1
 ) -> FeatureProfile:
     """Profile a set that the lake does not hold, computed from its validated bars.
+
+    Args:
+        ws: Reads `universe`, `validated_bars` and what else the set reads.
+        feature_set: Any set.
+        count: Sessions, at most.
+        min_names: As in `profile_stored`.
+        threads: Processors to compute with.
 
     Raises:
         MissingSession: No session has a universe and a whole window of validated bars.
@@ -129,17 +144,21 @@ def profile_computed(
             threads=threads,
         )
 
-    return _profile(ws, feature_set, known[-count:], compute)
+    return _profile(ws, feature_set, known[-count:], compute, min_names)
 
 
 def _profile(
-    ws: Workspace, feature_set: FeatureSet, sessions: Sequence[date], read: FeatureReader
+    ws: Workspace,
+    feature_set: FeatureSet,
+    sessions: Sequence[date],
+    read: FeatureReader,
+    min_names: int,
 ) -> FeatureProfile:
     if not sessions:
         raise MissingSession(
             "no session has both features and a universe; backfill them first", table=FEATURES
         )
-    numbers = list(_stream(ws, sessions, tuple(feature_set.definitions), read))
+    numbers = list(_stream(ws, sessions, tuple(feature_set.definitions), read, min_names))
     months = sorted({one.session.replace(day=1) for one in numbers})
     by_month = [[one for one in numbers if one.session.replace(day=1) == month] for month in months]
     autocorrelation = np.stack([one.autocorrelation for one in numbers])
@@ -163,7 +182,11 @@ def _profile(
 
 
 def _stream(
-    ws: Workspace, sessions: Sequence[date], names: Sequence[str], read: FeatureReader
+    ws: Workspace,
+    sessions: Sequence[date],
+    names: Sequence[str],
+    read: FeatureReader,
+    min_names: int,
 ) -> Iterator[_SessionNumbers]:
     closes = _Closes.read(ws, sessions)
     ranks_of: dict[int, np.ndarray] = {}
@@ -183,8 +206,10 @@ def _stream(
                 part.height,
                 np.isfinite(values).mean(axis=1) if part.height else np.full(len(names), np.nan),
                 session_quantiles(values),
-                _lagged(ranks, place, [ranks_of.get(at - lag) for lag in LAGS]),
-                rank_correlations(ranks, rank_rows(closes.forward_returns(at)[:, place])),
+                _lagged(ranks, place, [ranks_of.get(at - lag) for lag in LAGS], min_names),
+                rank_correlations(
+                    ranks, rank_rows(closes.forward_returns(at)[:, place]), min_names=min_names
+                ),
             )
             kept = np.full((len(names), closes.values.shape[1]), np.nan, dtype=np.float32)
             kept[:, place] = ranks
@@ -217,35 +242,38 @@ def session_quantiles(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def rank_correlations(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def rank_correlations(left: np.ndarray, right: np.ndarray, *, min_names: int) -> np.ndarray:
     """Correlation of each row of `left` with each of `right` over the names that have both.
 
     Args:
         left: Ranks of shape (a, names), NaN where missing.
         right: Ranks of shape (b, names).
+        min_names: Names that a correlation needs.
 
     Returns:
-        Shape (a, b); NaN with fewer than MIN_NAMES names or where one side does not vary.
+        Shape (a, b); NaN with fewer than `min_names` names or where one side does not vary.
     """
     sides = []
     for ranks in (left, right):
         known = np.isfinite(ranks)
         values = np.where(known, ranks, 0.0)
         sides.append(np.stack([known.astype(np.float64), values, values * values]))
-    x, y = sides
+    # Sizes are given, not found: without names there is nothing to find them from.
     names = left.shape[1]
+    x, y = sides[0].reshape(3 * len(left), names), sides[1].reshape(3 * len(right), names)
     # One product for all sums: [what of x, row of left, what of y, row of right].
-    sums = (x.reshape(-1, names) @ y.reshape(-1, names).T).reshape(3, len(left), 3, len(right))
+    sums = (x @ y.T).reshape(3, len(left), 3, len(right))
     return _correlation(
         sums[0, :, 0],
         (sums[1, :, 0], sums[0, :, 1]),
         (sums[2, :, 0], sums[0, :, 2]),
         sums[1, :, 1],
+        min_names,
     )
 
 
 def _lagged(
-    ranks: np.ndarray, place: np.ndarray, earlier: Sequence[np.ndarray | None]
+    ranks: np.ndarray, place: np.ndarray, earlier: Sequence[np.ndarray | None], min_names: int
 ) -> np.ndarray:
     """Rank correlation of each feature with itself at each lag, shape (F, lags)."""
     found = np.full((len(ranks), len(earlier)), np.nan)
@@ -259,6 +287,7 @@ def _lagged(
                 (x.sum(axis=1), y.sum(axis=1)),
                 ((x * x).sum(axis=1), (y * y).sum(axis=1)),
                 (x * y).sum(axis=1),
+                min_names,
             )
     return found
 
@@ -268,10 +297,11 @@ def _correlation(
     sums: tuple[np.ndarray, np.ndarray],
     squares: tuple[np.ndarray, np.ndarray],
     products: np.ndarray,
+    min_names: int,
 ) -> np.ndarray:
     """Pearson's, from sums of ranks: halves, whose sums are exact, so no variance is noise."""
     spread = (count * squares[0] - sums[0] ** 2) * (count * squares[1] - sums[1] ** 2)
-    is_known = (count >= MIN_NAMES) & (spread > 0)
+    is_known = (count >= min_names) & (spread > 0)
     together = count * products - sums[0] * sums[1]
     return np.where(is_known, together / np.sqrt(np.where(is_known, spread, 1.0)), np.nan)
 
@@ -286,18 +316,28 @@ class _Closes:
 
     @classmethod
     def read(cls, ws: Workspace, sessions: Sequence[date]) -> _Closes:
-        """Of the sessions, and as far after them as returns reach and bars exist."""
+        """Of the sessions, and as far after them as returns reach and bars exist.
+
+        Raises:
+            MissingSession: Not one of the sessions has a traded bar.
+        """
         validated = ws.store.partitions(VALIDATED_BARS.name)
-        last = max(*validated, sessions[-1])
+        last = max(validated | {sessions[-1]})
         days = ws.calendar.between(sessions[0], last)
         days = days[: days.index(sessions[-1]) + 1 + ENTRY_SESSIONS + max(HORIZONS)]
-        parts = []
+        parts = [VALIDATED_BARS.empty().select(*SESSION_SYMBOL, "close")]
         for batch in batched_sessions([day for day in days if day in validated]):
             bars = ws.store.read(VALIDATED_BARS, batch)
             traded = bars.filter(~pl.col("is_suspended"), pl.col("volume") > 0)
             parts.append(traded.select(*SESSION_SYMBOL, "close"))
         rows = pl.concat(parts)
-        symbols = pl.concat([rows.get_column("symbol")]).unique().sort()
+        if rows.is_empty():
+            raise MissingSession(
+                f"expected traded bars from {sessions[0]} to {sessions[-1]}, the sessions with "
+                "features and a universe, found none; materialise them again",
+                table=VALIDATED_BARS.name,
+            )
+        symbols = rows.get_column("symbol").unique().sort()
         row_of = {day: at for at, day in enumerate(days)}
         values = np.full((len(days), len(symbols) + 1), np.nan)
         at = rows.get_column("session").replace_strict(row_of, return_dtype=pl.Int64).to_numpy()
@@ -323,13 +363,15 @@ class _Closes:
 
 
 def _means(series: np.ndarray, overlap: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and error over the sessions of each column; NaN where there are too few."""
+    """Mean and error over the sessions of each column; NaN where there are too few.
+
+    An error that features are marked by needs FEWEST_SPANS sessions even where none overlap.
+    """
     means, errors = [], []
     for column in series.T:
         mean, error, n = mean_with_error(column, overlap=overlap)
-        is_enough = error is not None and n >= FEWEST_SPANS * (overlap + 1)
         means.append(np.nan if mean is None else mean)
-        errors.append(error if is_enough else np.nan)
+        errors.append(np.nan if error is None or n < FEWEST_SPANS else error)
     return np.array(means), np.array(errors)
 
 

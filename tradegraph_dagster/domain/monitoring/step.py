@@ -36,11 +36,12 @@ def report_drift(
 
     Features and scores are those of the universe's members, as in training; scores only those of
     the champion itself. The RankIC is that of whatever was forecast, over a window as long that
-    ends where labels are known, however long their span. Sessions that the gates withheld are left
+    ends where labels are made, however long their span. Sessions that the gates withheld are left
     out; `session` itself must exist.
 
-    Timing: reads nothing after `session`. The label of t is known once t + `span.exit` has closed;
-    later ones change nothing, however often the report is made again.
+    Timing: reads nothing after `session`. The label of t is known once t + `span.exit` has closed,
+    but made after that session's report, so it counts from the next session on; later ones change
+    nothing, however often the report is made again.
 
     Raises:
         NoChampion: No promoted model is effective on the session.
@@ -102,10 +103,12 @@ def _feature_values(
 def _realised_rank_ic(
     ws: Workspace, session: date, policy: DriftPolicy, span: LabelSpan
 ) -> MeanWithError:
-    """Over the newest sessions whose labels could be known at the close of `session`."""
-    closed = ws.trailing(session, policy.window_sessions + span.exit)[: -span.exit]
+    """Over the newest sessions whose labels are made before the report of `session`."""
+    # Those of t are made after the close of t + exit, and after that session's own report.
+    age = span.exit + 1
+    labelled = ws.trailing(session, policy.window_sessions + age)[:-age]
     made = ws.store.partitions(span.table.name) & ws.store.partitions(FORECASTS.name)
-    days = tuple(day for day in closed if day in made)
+    days = tuple(day for day in labelled if day in made)
     ics = session_ics(
         ws.store.read(FORECASTS, days),
         ws.store.read(span.table, days),

@@ -57,7 +57,7 @@ class PromotionVerdict:
         is_promoted: The candidate becomes champion.
         reason: In words, with the numbers.
         candidate_rank_ic: Mean RankIC over `sessions`; null without any.
-        candidate_rank_ic_se: Its standard error; null below two sessions.
+        candidate_rank_ic_se: Its standard error; null while the sessions are too few for one.
         champion_rank_ic: Of the champion on the same sessions; null if there is none.
         sessions: Sessions compared.
     """

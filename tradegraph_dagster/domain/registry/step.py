@@ -11,7 +11,7 @@ import polars as pl
 from tradegraph_dagster.domain.core.errors import FeatureMismatch, MissingSession
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
-from tradegraph_dagster.domain.datasets.schema import Dataset, LabelSpan
+from tradegraph_dagster.domain.datasets.schema import ENTRY_SESSIONS, Dataset, LabelSpan
 from tradegraph_dagster.domain.datasets.step import load_dataset
 from tradegraph_dagster.domain.features.catalogue import load_feature_set
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -76,7 +76,7 @@ def evaluate_month(
     rows = conform_frame(pl.concat(frames), EVALUATION)
     fingerprint = ws.store.write(EVALUATION, month, rows)
     logger.info("evaluate_month done month=%s rows=%d", month, rows.height)
-    return Written(month, rows.height, fingerprint, _means(rows, _span(candidate)))
+    return Written(month, rows.height, fingerprint, _means(rows, _span(ws, candidate)))
 
 
 def promote_month(
@@ -116,7 +116,7 @@ def promote_month(
         policy,
         is_contested=rival is not None,
         blocked=blocked,
-        overlap=_span(candidate).overlap,
+        overlap=_span(ws, candidate).overlap,
     )
     champion = model.version if verdict.is_promoted else incumbent
     row = _champion_row(ws, month, candidate["model_version"], champion, verdict)
@@ -180,11 +180,11 @@ def _test_rows(ws: Workspace, candidate: dict[str, Any], plan: TrainingPlan) -> 
     if feature_set.version != candidate["feature_set_version"]:
         raise FeatureMismatch(
             f"expected features {candidate['feature_set_version']} of the candidate, found "
-            f"{feature_set.version}; train the month again",
+            f"{feature_set.version}; train the month again, `tradegraph backfill --retrain`",
             table=EVALUATION.name,
             session=candidate["month"],
         )
-    span = _span(candidate)
+    span = _span(ws, candidate)
     learnable = learnable_sessions(ws, span)
     block = ws.calendar.between(candidate["test_first"], candidate["test_last"])
     days = tuple(day for day in block if day in learnable)
@@ -199,9 +199,14 @@ def _unseen_ics(
     return tradable_ics(unseen, dataset_to_labels(dataset), min_names=min_names)
 
 
-def _span(candidate: dict[str, Any]) -> LabelSpan:
+def _span(ws: Workspace, candidate: dict[str, Any]) -> LabelSpan:
     """The labels that the candidate learned, by which it is judged."""
-    return LabelSpan.of_horizon(candidate["horizon_sessions"])
+    if candidate["horizon_sessions"] is not None:
+        return LabelSpan.of_horizon(candidate["horizon_sessions"])
+    # A month from before the horizon was kept: the label of the last valid session reads closes
+    # through trained_through, which is its exit.
+    seen = ws.calendar.between(candidate["valid_last"], candidate["trained_through"])
+    return LabelSpan(ENTRY_SESSIONS, len(seen) - 1)
 
 
 def _means(rows: pl.DataFrame, span: LabelSpan) -> dict[str, float | int | str]:

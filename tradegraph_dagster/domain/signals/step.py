@@ -27,7 +27,7 @@ from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.features.schema import FEATURES, FeatureSet
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ports import ModelRegistry
-from tradegraph_dagster.domain.models.schema import Forecaster
+from tradegraph_dagster.domain.models.schema import Forecaster, ModelVersion
 from tradegraph_dagster.domain.models.step import load_version
 from tradegraph_dagster.domain.registry.history import (
     champion_as_of,
@@ -53,17 +53,17 @@ def forecast_sessions(
     """Score the universe of each session with the model that was champion as of it.
 
     Each model is loaded once. A session is scored on its own, so that its forecasts do not depend
-    on the range they were asked in. Sessions without inputs or without a champion are withheld.
+    on the range they were asked in. Sessions without inputs, without a champion, or whose champion
+    reads another feature set version than the one offered, are withheld.
 
     Raises:
-        FeatureMismatch: A champion reads another feature set version than the one offered.
         CorruptPartition: A model file is missing or has changed.
     """
     logger.info("forecast_sessions start sessions=%d", len(sessions))
     needs = {table: lambda session: [session] for table in (FEATURES, UNIVERSE.name)}
     ready, withheld = split_ready(ws.store, needs, sessions, table=FORECASTS.name)
     history = champion_history(ws)
-    models: dict[str, Forecaster] = {}
+    models: dict[str, tuple[Forecaster, ModelVersion]] = {}
     written: list[Written] = []
     for session in ready:
         version = champion_at(history, session)
@@ -75,11 +75,15 @@ def forecast_sessions(
             )
             continue
         if version not in models:
-            models[version] = _load_champion(registry, version, feature_set, session)
+            models[version] = load_version(registry, version)
+        forecaster, model = models[version]
+        if model.feature_set_version != feature_set.version:
+            withheld[session] = _other_features(model, feature_set, session)
+            continue
         scores = features_to_forecasts(
             ws.store.read(feature_set.schema, [session]),
             ws.store.read(UNIVERSE, [session]),
-            models[version],
+            forecaster,
             version,
         )
         written += write_sessions(ws.store, FORECASTS, scores, [session])
@@ -120,18 +124,14 @@ def weigh_sessions(
     return StepReport(tuple(written), withheld)
 
 
-def _load_champion(
-    registry: ModelRegistry, version: str, feature_set: FeatureSet, session: date
-) -> Forecaster:
-    forecaster, model = load_version(registry, version)
-    if model.feature_set_version != feature_set.version:
-        raise FeatureMismatch(
-            f"expected features {model.feature_set_version} of champion {version}, found "
-            f"{feature_set.version}; configure the old set, or train and promote on the new one",
-            table=FORECASTS.name,
-            session=session,
-        )
-    return forecaster
+def _other_features(model: ModelVersion, feature_set: FeatureSet, session: date) -> FeatureMismatch:
+    return FeatureMismatch(
+        f"expected features {model.feature_set_version} of champion {model.version}, found "
+        f"{feature_set.version}; train on these with `tradegraph backfill --retrain` from "
+        f"{session.replace(day=1)} to the newest session, or configure the old set",
+        table=FORECASTS.name,
+        session=session,
+    )
 
 
 def _weigh_one(

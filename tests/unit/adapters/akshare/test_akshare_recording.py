@@ -18,7 +18,7 @@ from tradegraph_dagster.adapters.akshare.options import AkshareOptions
 from tradegraph_dagster.adapters.akshare.transport import VendorCalls
 from tradegraph_dagster.cli.sources_record import record
 from tradegraph_dagster.domain.core.errors import ConfigError, SourceUnavailable
-from tradegraph_dagster.settings import AdapterSettings
+from tradegraph_dagster.market_settings import AdapterSettings
 
 WANTED = {"bars": DAYS, "corporate_actions": DAYS}
 

@@ -14,7 +14,7 @@ from tradegraph_dagster.adapters.alpaca.bars import AlpacaBars
 from tradegraph_dagster.cli.sources_record import record
 from tradegraph_dagster.domain.core.errors import SourceRefused
 from tradegraph_dagster.domain.markets.book.us import MARKET
-from tradegraph_dagster.settings import AdapterSettings
+from tradegraph_dagster.market_settings import AdapterSettings
 
 DAYS = (date(2024, 2, 6), date(2024, 2, 7), date(2024, 2, 8))
 

@@ -162,12 +162,40 @@ def test_a_lake_of_one_session_is_drawn() -> None:
     assert page.count('role="img"') == 4 * len(FEATURES)
 
 
+def test_sessions_without_members_are_drawn() -> None:
+    profile = make_profile()
+    nothing = {
+        name: np.full_like(getattr(profile, name), np.nan)
+        for name in ("coverage", "quantiles", "autocorrelation", "rank_ic", "rank_ic_error")
+    }
+    page = render_feature_page(
+        replace(profile, names=0.0, **nothing), market="cn", market_name="China A-shares"
+    )
+    assert "no session has a member" in page
+    assert page.count('role="img"') == 4 * len(FEATURES)
+
+
+def test_the_feature_with_the_lowest_coverage_is_named() -> None:
+    low = make_profile()
+    low.coverage[:, 1] = 0.1
+    low.coverage[:, 2] = np.nan
+    page = render_feature_page(low, market="cn", market_name="China A-shares")
+    assert "lowest gap" in page
+
+
+_NUMBER = r"(-?[\d.]+)"
+
+
 def _places(svg: str) -> np.ndarray:
-    """Every pair of coordinates of the paths of a chart."""
+    """Both ends of every stroke of a chart, two corners of every bar, the middle of every dot."""
     paths = "".join(re.findall(r' d="([^"]*)"', svg))
-    return np.array(
-        [(float(x), float(y)) for x, y in re.findall(r"([-\d.]+) ([-\d.]+)", paths)]
-    ).reshape(-1, 2)
+    found = re.findall(rf"{_NUMBER} {_NUMBER}", paths)
+    found += re.findall(rf"M{_NUMBER} [^V]*?V{_NUMBER}", paths)
+    found += re.findall(rf'cx="{_NUMBER}" cy="{_NUMBER}"', svg)
+    size = rf'<rect [^>]*?x="{_NUMBER}" y="{_NUMBER}" width="{_NUMBER}" height="{_NUMBER}"'
+    for x, y, width, height in re.findall(size, svg):
+        found += [(x, y), (float(x) + float(width), float(y) + float(height))]
+    return np.array(found, dtype=np.float64).reshape(-1, 2)
 
 
 @pytest.mark.parametrize("scale", [1e-7, 1.0, 1e9])
@@ -184,6 +212,24 @@ def test_charts_stay_in_their_box_whatever_the_scale(scale: float) -> None:
         assert len(places)
         assert places.min() >= 0
         assert np.all(places <= (WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize(
+    ("mean", "error"),
+    [
+        ([0.5, -0.9, -1.0], [np.nan] * 3),
+        ([0.5, -0.2, -0.9], [0.1, 0.3, 0.02]),
+        ([0.95, 0.9, np.nan], [0.2, 0.3, np.nan]),
+    ],
+    ids=["no error", "below", "above"],
+)
+def test_autocorrelations_stay_in_their_box(mean: list[float], error: list[float]) -> None:
+    chart = autocorrelation_chart(LAGS, np.array(mean), np.array(error))
+    assert chart.count("<rect") == np.isfinite(mean).sum()
+    places = _places(chart)
+    assert places.min() >= 0
+    # Below it are the names of the lags.
+    assert np.all(places <= (WIDTH, HEIGHT - 15))
 
 
 def test_a_hole_interrupts_the_line() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -17,6 +19,7 @@ from tradegraph_dagster.adapters.report.headline import (
 )
 from tradegraph_dagster.adapters.report.story import MarketStory
 from tradegraph_dagster.domain.core.errors import SchemaError
+from tradegraph_dagster.domain.models.ic import mean_with_error
 
 SESSIONS = weekdays(45)
 
@@ -31,8 +34,9 @@ def test_sharpe_ratio_and_its_error_shrinks_with_sessions() -> None:
 def test_figures_without_enough_values_are_unknown() -> None:
     assert sharpe_ratio(np.array([0.01])).value is None
     assert sharpe_ratio(np.zeros(5)).value is None
-    assert mean_estimate(np.array([])).value is None
-    assert mean_estimate(np.array([0.1])).error is None
+    assert mean_estimate([], overlap=0).value is None
+    assert mean_estimate([0.1], overlap=0).error is None
+    assert mean_estimate([0.1, None] * 49, overlap=4).error is None
 
 
 def test_drawdown_counts_a_loss_on_the_first_session() -> None:
@@ -41,12 +45,50 @@ def test_drawdown_counts_a_loss_on_the_first_session() -> None:
 
 def test_monthly_estimates_skip_unknown_sessions() -> None:
     frame = pl.DataFrame({"session": SESSIONS, "rank_ic": [None, *([0.1, 0.3] * 22)]})
-    first = monthly_estimates(frame, pl.col("session").dt.truncate("1mo"), "rank_ic").row(
-        0, named=True
-    )
+    by_month = pl.col("session").dt.truncate("1mo")
+    first = monthly_estimates(frame, by_month, "rank_ic", overlap=0).row(0, named=True)
     assert first["values"] == 22
     assert first["mean"] == pytest.approx(0.2)
     assert first["error"] == pytest.approx(np.std([0.1, 0.3] * 11, ddof=1) / 22**0.5)
+
+
+def test_a_month_is_too_short_for_the_error_of_labels_that_overlap() -> None:
+    frame = pl.DataFrame({"session": SESSIONS, "rank_ic": [0.2, *([0.1, 0.3] * 22)]}).head(44)
+    by_month = pl.col("session").dt.truncate("1mo")
+    plain = monthly_estimates(frame, by_month, "rank_ic", overlap=0)
+    found = monthly_estimates(frame.reverse(), by_month, "rank_ic", overlap=4)
+    assert found.drop("error").equals(plain.drop("error"))
+    assert plain["error"].null_count() == 0
+    assert found["error"].null_count() == found.height
+
+
+def test_the_error_of_the_headline_allows_for_labels_that_overlap() -> None:
+    story = make_story(weekdays(300))
+    drifting = np.convolve(np.random.default_rng(4).normal(size=304), np.ones(5) / 5, "valid")
+    signal = story.signal.with_columns(rank_ic=pl.Series(drifting[: story.signal.height]))
+    plain, honest, unknown = (
+        story_to_headline(replace(story, signal=signal.reverse(), overlap=overlap)).rank_ic
+        for overlap in (0, 4, 30)
+    )
+    expected = mean_with_error(drifting[: story.signal.height], overlap=4)
+    assert honest.error == pytest.approx(expected.standard_error)
+    assert honest.error > 1.3 * plain.error
+    assert plain.value == honest.value == unknown.value
+    assert unknown.error is None
+    assert not unknown.is_clear_of_zero
+
+
+@pytest.mark.parametrize(
+    ("overlap", "words"),
+    [
+        (0, "takes sessions as independent"),
+        (1, "allows for labels that overlap in 1 lag."),
+        (19, "too few for a standard error"),
+    ],
+)
+def test_notes_say_what_the_error_allows_for(overlap: int, words: str) -> None:
+    notes = " ".join(story_to_notes(replace(make_story(SESSIONS), overlap=overlap)))
+    assert words in notes
 
 
 def test_headline_adds_up() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -31,7 +32,7 @@ def test_equity_starts_from_100_before_the_first_session() -> None:
 def test_planted_value_is_drawn_only_where_known() -> None:
     def labels(planted: float | None) -> list[str]:
         figure = plots.monthly_ic_plot(
-            STORY.signal, STORY.evaluation, colour=COLOUR, planted=planted
+            STORY.signal, STORY.evaluation, colour=COLOUR, overlap=0, planted=planted
         )
         return figure.axes[0].get_legend_handles_labels()[1]
 
@@ -40,12 +41,22 @@ def test_planted_value_is_drawn_only_where_known() -> None:
 
 
 def test_monthly_error_bars_span_one_standard_error() -> None:
-    figure = plots.monthly_ic_plot(STORY.signal, STORY.evaluation.clear(), colour=COLOUR)
+    nothing = STORY.evaluation.clear()
+    figure = plots.monthly_ic_plot(STORY.signal, nothing, colour=COLOUR, overlap=0)
     (bars,) = figure.axes[0].containers[0].lines[2]
     january = STORY.signal.filter(pl.col("session").dt.month() == 1)["rank_ic"]
     low, high = bars.get_segments()[0][:, 1]
     assert (low + high) / 2 == pytest.approx(january.mean())
     assert high - low == pytest.approx(2 * january.std() / len(january) ** 0.5)
+
+
+def test_a_month_of_labels_that_overlap_is_drawn_without_error_bars() -> None:
+    figure = plots.monthly_ic_plot(STORY.signal, STORY.evaluation, colour=COLOUR, overlap=4)
+    for drawn in figure.axes[0].containers:
+        (bars,) = drawn.lines[2]
+        assert bars.get_segments()
+        for segment in bars.get_segments():
+            assert np.ptp(segment[:, 1]) == 0
 
 
 def test_withheld_sessions_are_marked() -> None:

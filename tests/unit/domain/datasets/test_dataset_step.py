@@ -40,13 +40,29 @@ def ws() -> Workspace:
     return Workspace(MARKET, store, DAYS[0])
 
 
-def test_label_waits_for_every_session_up_to_its_exit(ws: Workspace) -> None:
+def test_label_waits_for_its_session_its_entry_and_its_exit(ws: Workspace) -> None:
     report = label_sessions(ws, DAYS[:22], span=SPAN)
     made = [one.partition for one in report.written]
     assert made == [*DAYS[:8], *DAYS[11:18]]
     assert set(report.withheld) == {*DAYS[8:11], *DAYS[18:22]}
     assert all(isinstance(error, MissingSession) for error in report.withheld.values())
     assert report.written[0].facts == {"labelled": 3, "not_tradable": 0}
+
+
+@pytest.mark.parametrize("horizon", [2, 5, 9])
+def test_a_session_that_is_held_back_costs_three_labels_whatever_the_horizon(
+    ws: Workspace, horizon: int
+) -> None:
+    span = LabelSpan.of_horizon(horizon)
+    report = label_sessions(ws, DAYS[: 20 - span.exit], span=span)
+    three = {10, 10 - span.entry, 10 - span.exit}
+    assert set(report.withheld) == {DAYS[at] for at in three if 0 <= at < 20 - span.exit}
+    made = ws.store.read(span.table, [one.partition for one in report.written])
+    known = Workspace(MARKET, MemoryFrameStore(), DAYS[0])
+    bars = make_adjusted_bars(DAYS[:20], SYMBOLS)
+    write_sessions(known.store, VALIDATED_BARS, bars, DAYS[:20])
+    label_sessions(known, DAYS[: 20 - span.exit], span=span)
+    assert made.equals(known.store.read(span.table, [one.partition for one in report.written]))
 
 
 def test_each_horizon_is_made_when_its_own_span_has_closed(ws: Workspace) -> None:
@@ -80,7 +96,8 @@ def test_bars_that_are_withdrawn_take_the_labels_that_read_them(ws: Workspace) -
     for span in (SPAN, longer):
         label_sessions(ws, DAYS[:4], span=span)
     assert ws.store.partitions(SPAN.table.name) == set(DAYS[:4])
-    assert ws.store.partitions(longer.table.name) == set()
+    # Sold on the sixth; those after it hold over it and read another close.
+    assert ws.store.partitions(longer.table.name) == set(DAYS[1:4])
 
 
 def test_not_traded_is_a_null_and_not_yet_known_is_no_partition(ws: Workspace) -> None:

@@ -100,9 +100,10 @@ def test_mean_without_overlap_has_the_plain_error() -> None:
 
 
 def test_overlap_adds_weighted_autocovariances() -> None:
-    # Errors -1, 0, 1, 0 -> squares 2, first lag products 0; second lag -1, weight 1/3.
-    error = mean_with_error([1.0, 2.0, 3.0, 2.0], overlap=2).standard_error
-    assert error == pytest.approx(math.sqrt((2 + 2 * (1 / 3) * -1) / 3 / 4))
+    # Errors -1, 0, 1, 0, eight times -> squares 16, first lag products 0; second lag fifteen times
+    # -1, weight 1/3.
+    error = mean_with_error([1.0, 2.0, 3.0, 2.0] * 8, overlap=2).standard_error
+    assert error == pytest.approx(math.sqrt((16 + 2 * (1 / 3) * -15) / 31 / 32))
 
 
 def test_overlapping_values_have_a_larger_error() -> None:
@@ -111,6 +112,15 @@ def test_overlapping_values_have_a_larger_error() -> None:
     plain = mean_with_error(overlapping).standard_error
     honest = mean_with_error(overlapping, overlap=8).standard_error
     assert honest > 1.5 * plain
+
+
+@pytest.mark.parametrize(("overlap", "fewest"), [(0, 2), (1, 20), (4, 50), (19, 200)])
+def test_an_error_of_overlapping_values_needs_ten_spans(overlap: int, fewest: int) -> None:
+    values = np.random.default_rng(3).normal(size=fewest)
+    few = mean_with_error([*values[:-1], math.nan], overlap=overlap)
+    assert (few.standard_error, few.n) == (None, fewest - 1)
+    assert few.mean == pytest.approx(values[:-1].mean())
+    assert mean_with_error(values, overlap=overlap).standard_error is not None
 
 
 @pytest.mark.parametrize(("values", "expected"), [([], (None, None, 0)), ([4.0], (4.0, None, 1))])

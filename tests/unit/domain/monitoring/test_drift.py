@@ -86,6 +86,8 @@ def test_the_report_is_judged_by_the_share_of_features(
         (MeanWithError(-0.01, 0.01, 20), "yellow"),
         (MeanWithError(-0.03, 0.01, 20), "red"),
         (MeanWithError(None, None, 0), "yellow"),
+        (MeanWithError(-0.5, None, 20), "yellow"),
+        (MeanWithError(0.5, None, 20), "green"),
     ],
 )
 def test_a_failing_champion_is_named_but_does_not_block_its_successor(

@@ -63,9 +63,14 @@ def test_features_of_the_same_kind_are_green(ws: Workspace) -> None:
     assert report.height == len(alpha158().definitions) + 3
 
 
+def labelled(ws: Workspace, span: LabelSpan = SPAN) -> tuple[date, ...]:
+    """The newest sessions whose labels were made before the report of DAY."""
+    return ws.trailing(DAY, POLICY.window_sessions + span.exit + 1)[: -span.exit - 1]
+
+
 def test_the_realised_rank_ic_is_that_of_the_labelled_window(ws: Workspace) -> None:
     drift(ws)
-    known = ws.trailing(DAY, POLICY.window_sessions + SPAN.exit)[: -SPAN.exit]
+    known = labelled(ws)
     assert len(known) == POLICY.window_sessions
     forecasts, labels = ws.store.read(FORECASTS, known), ws.store.read(SPAN.table, known)
     expected = mean_with_error(session_ics(forecasts, labels)["rank_ic"]).mean
@@ -78,18 +83,16 @@ def test_labels_longer_than_the_window_still_have_a_rank_ic(ws: Workspace) -> No
     for day in ws.store.partitions(SPAN.table.name):
         ws.store.write(span.table, day, ws.store.read(SPAN.table, [day]))
     report_drift(ws, session=DAY, policy=POLICY, feature_set=alpha158(), span=span)
-    known = ws.trailing(DAY, POLICY.window_sessions + span.exit)[: -span.exit]
-    known = tuple(day for day in known if day in ws.store.partitions(FORECASTS.name))
+    known = tuple(day for day in labelled(ws, span) if day in ws.store.partitions(FORECASTS.name))
     expected = session_ics(ws.store.read(FORECASTS, known), ws.store.read(span.table, known))
     row = ws.store.read(DRIFT_REPORT, [DAY]).filter(kind="rank_ic")
     assert row["value"].item() == pytest.approx(expected["rank_ic"].mean())
 
 
-def test_overlapping_labels_need_more_sessions_to_be_red(ws: Workspace) -> None:
+def test_overlapping_labels_are_red_only_with_enough_sessions_for_an_error(ws: Workspace) -> None:
     """Twelve sessions against the forecast and three with it, in one stretch each."""
-    for span, level in ((SPAN, "red"), (LabelSpan.of_horizon(10), "yellow")):
-        known = ws.trailing(DAY, POLICY.window_sessions + span.exit)[: -span.exit]
-        for at, day in enumerate(known):
+    for span, level in ((SPAN, "red"), (LabelSpan.of_horizon(2), "yellow")):
+        for at, day in enumerate(labelled(ws, span)):
             forecasts = ws.store.read(FORECASTS, [day])
             labels = forecasts.select(
                 "session",
@@ -105,16 +108,17 @@ def test_overlapping_labels_need_more_sessions_to_be_red(ws: Workspace) -> None:
 
 
 def test_labels_that_came_later_change_nothing(ws: Workspace) -> None:
+    """Those of DAY - exit come after DAY's report, and are there when it is made again."""
     drift(ws)
     with_later = ws.store.read(DRIFT_REPORT, [DAY])
-    for session in ws.calendar.between(ws.calendar.shift(DAY, 1 - SPAN.exit), DAY):
+    for session in ws.calendar.between(ws.calendar.shift(DAY, -SPAN.exit), DAY):
         ws.store.remove(SPAN.table.name, session)
     drift(ws)
     assert ws.store.read(DRIFT_REPORT, [DAY]).equals(with_later)
 
 
-@pytest.mark.parametrize(("age", "is_known"), [(SPAN.exit - 1, False), (SPAN.exit, True)])
-def test_a_label_counts_from_the_close_it_ends_with(
+@pytest.mark.parametrize(("age", "is_known"), [(SPAN.exit, False), (SPAN.exit + 1, True)])
+def test_a_label_counts_from_the_session_after_its_last_close(
     ws: Workspace, age: int, is_known: bool
 ) -> None:
     drift(ws)
@@ -140,7 +144,7 @@ def test_features_that_moved_are_seen(ws: Workspace) -> None:
 def test_only_the_window_counts(ws: Workspace) -> None:
     drift(ws)
     before = ws.store.fingerprint(DRIFT_REPORT.name, DAY)
-    first = ws.trailing(DAY, POLICY.window_sessions + SPAN.exit)[0]
+    first = labelled(ws)[0]
     write_research(ws, ws.calendar.between(AUGUST, ws.calendar.previous(first)), seed=9)
     drift(ws)
     assert ws.store.fingerprint(DRIFT_REPORT.name, DAY) == before

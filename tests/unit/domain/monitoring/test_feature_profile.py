@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.features.schema import BarGrid, FeatureSet
 from tradegraph_dagster.domain.features.step import compute_features
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.models.ic import mean_with_error, session_ics
+from tradegraph_dagster.domain.models.ic import MIN_NAMES, mean_with_error, session_ics
 from tradegraph_dagster.domain.monitoring import feature_profile
 from tradegraph_dagster.domain.monitoring.feature_profile import (
     HORIZONS,
@@ -83,7 +84,7 @@ def ws() -> Workspace:
 
 @pytest.fixture(scope="module")
 def profile(ws: Workspace) -> FeatureProfile:
-    return profile_stored(ws, SET, count=len(DAYS))
+    return profile_stored(ws, SET, count=len(DAYS), min_names=MIN_NAMES)
 
 
 def rows(ws: Workspace) -> pl.DataFrame:
@@ -113,7 +114,7 @@ def test_the_rank_ic_is_that_of_the_labels(
     expected = mean_with_error(ics["rank_ic"], overlap=horizon - 1)
     at = NAMES.index(feature), HORIZONS.index(horizon)
     assert profile.rank_ic[at] == pytest.approx(expected.mean, abs=1e-12)
-    if expected.n >= 10 * horizon:
+    if expected.standard_error is not None:
         assert profile.rank_ic_error[at] == pytest.approx(expected.standard_error, abs=1e-12)
     else:
         assert np.isnan(profile.rank_ic_error[at])
@@ -156,18 +157,18 @@ def test_coverage_and_distribution_are_those_of_members_by_month(
 def test_features_computed_from_bars_give_the_profile_of_the_stored_ones(
     ws: Workspace, profile: FeatureProfile
 ) -> None:
-    assert same_numbers(profile_computed(ws, SET, count=len(DAYS)), profile)
+    assert same_numbers(profile_computed(ws, SET, count=len(DAYS), min_names=MIN_NAMES), profile)
 
 
 def test_the_size_of_a_chunk_changes_nothing(
     ws: Workspace, profile: FeatureProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feature_profile, "CHUNK_SESSIONS", 7)
-    assert same_numbers(profile_stored(ws, SET, count=len(DAYS)), profile)
+    assert same_numbers(profile_stored(ws, SET, count=len(DAYS), min_names=MIN_NAMES), profile)
 
 
 def test_only_the_newest_sessions_are_read(ws: Workspace) -> None:
-    assert profile_stored(ws, SET, count=30).sessions == DAYS[-30:]
+    assert profile_stored(ws, SET, count=30, min_names=MIN_NAMES).sessions == DAYS[-30:]
 
 
 def test_errors_need_ten_spans(profile: FeatureProfile) -> None:
@@ -176,13 +177,21 @@ def test_errors_need_ten_spans(profile: FeatureProfile) -> None:
     assert [horizon for horizon in HORIZONS if known[horizon - 1]] == list(range(1, 10))
 
 
+def test_errors_of_sessions_that_do_not_overlap_need_ten_too(ws: Workspace) -> None:
+    # The label of horizon 1 is known on all but the last two.
+    for count, is_known in ((11, False), (12, True)):
+        few = profile_stored(ws, SET, count=count, min_names=MIN_NAMES)
+        assert np.isfinite(few.rank_ic[0, 0])
+        assert np.isfinite(few.rank_ic_error[0, 0]) == is_known
+
+
 def test_a_session_without_a_bar_leaves_a_gap_and_no_number(ws: Workspace) -> None:
     bars = make_adjusted_bars(DAYS, SYMBOLS)
     gone = pl.col("symbol").is_in(SYMBOLS[:3]) & (pl.col("session") == DAYS[50])
     other = Workspace(MARKET, MemoryFrameStore(), DAYS[0])
     write_sessions(other.store, VALIDATED_BARS, bars.filter(~gone), DAYS)
     write_sessions(other.store, UNIVERSE, universe(bars), DAYS)
-    found = profile_computed(other, SET, count=len(DAYS))
+    found = profile_computed(other, SET, count=len(DAYS), min_names=MIN_NAMES)
     assert found.names < len(SYMBOLS) - 1
     assert np.isfinite(found.rank_ic[:3]).all()
 
@@ -191,13 +200,13 @@ def test_nothing_to_profile_is_said(ws: Workspace) -> None:
     empty = Workspace(MARKET, MemoryFrameStore(), DAYS[0])
     for read in (profile_stored, profile_computed):
         with pytest.raises(MissingSession, match="backfill them first"):
-            read(empty, SET, count=10)
+            read(empty, SET, count=10, min_names=MIN_NAMES)
 
 
 def test_stored_features_of_another_version_are_refused(ws: Workspace) -> None:
     other = replace(SET, definitions={**SET.definitions, "width": "high - low"})
     with pytest.raises(CorruptPartition, match="backfill --remake"):
-        profile_stored(ws, other, count=10)
+        profile_stored(ws, other, count=10, min_names=MIN_NAMES)
 
 
 def masked(shape: Sequence[int], seed: int) -> np.ndarray:
@@ -220,7 +229,7 @@ def test_ranks_quantiles_and_correlations_are_the_plain_ones(seed: int) -> None:
         assert np.array_equal(ranked[known], expected)
     for values, found in zip(left, session_quantiles(left), strict=True):
         assert found == pytest.approx(np.quantile(values[np.isfinite(values)], QUANTILES))
-    found = rank_correlations(*ranks)
+    found = rank_correlations(*ranks, min_names=MIN_NAMES)
     for row, one in enumerate(ranks[0]):
         for column, other in enumerate(ranks[1]):
             both = np.isfinite(one) & np.isfinite(other)
@@ -230,7 +239,60 @@ def test_ranks_quantiles_and_correlations_are_the_plain_ones(seed: int) -> None:
 
 def test_few_names_or_no_variation_have_no_correlation() -> None:
     ranks = rank_rows(np.arange(9.0)[np.newaxis])
-    assert np.isnan(rank_correlations(ranks, ranks)).all()
-    flat, rising = np.ones((1, 30)), np.arange(30.0)[np.newaxis]
-    assert np.isnan(rank_correlations(rank_rows(flat), rank_rows(rising))).all()
-    assert rank_correlations(rank_rows(rising), rank_rows(rising)) == pytest.approx(1.0)
+    assert np.isnan(rank_correlations(ranks, ranks, min_names=10)).all()
+    assert rank_correlations(ranks, ranks, min_names=9) == pytest.approx(1.0)
+    flat, rising = rank_rows(np.ones((1, 30))), rank_rows(np.arange(30.0)[np.newaxis])
+    assert np.isnan(rank_correlations(flat, rising, min_names=10)).all()
+    assert rank_correlations(rising, rising, min_names=10) == pytest.approx(1.0)
+
+
+def test_no_names_at_all_have_no_correlation() -> None:
+    nobody = rank_correlations(np.empty((3, 0)), np.empty((2, 0)), min_names=2)
+    assert nobody.shape == (3, 2)
+    assert np.isnan(nobody).all()
+
+
+def with_members(ws: Workspace, days: Sequence[date], members: Sequence[str]) -> Workspace:
+    """The same lake, but for who is in the universe on some days."""
+    other = Workspace(MARKET, MemoryFrameStore(), DAYS[0])
+    for schema in (VALIDATED_BARS, UNIVERSE, SET.schema):
+        write_sessions(other.store, schema, ws.store.read(schema, DAYS), DAYS)
+    rows = ws.store.read(UNIVERSE, days)
+    changed = rows.with_columns(is_member=pl.col("symbol").is_in(members))
+    write_sessions(other.store, UNIVERSE, changed, days)
+    return other
+
+
+def test_sessions_without_members_have_no_numbers(ws: Workspace, profile: FeatureProfile) -> None:
+    other = with_members(ws, DAYS[-2:], [])
+    found = profile_stored(other, SET, count=len(DAYS), min_names=MIN_NAMES)
+    assert found.sessions == profile.sessions
+    # No return is known of them either, and they do not count as sessions without a value.
+    assert np.array_equal(found.rank_ic, profile.rank_ic, equal_nan=True)
+    assert np.array_equal(found.coverage[:-1], profile.coverage[:-1])
+    # They are all of the last month.
+    assert np.isnan(found.coverage[-1]).all()
+    empty = profile_stored(other, SET, count=2, min_names=MIN_NAMES)
+    assert empty.names == 0
+    for numbers in (empty.coverage, empty.quantiles, empty.autocorrelation, empty.rank_ic):
+        assert np.isnan(numbers).all()
+
+
+def test_a_small_universe_has_numbers_where_its_market_says_so(ws: Workspace) -> None:
+    other = with_members(ws, DAYS, SYMBOLS[:5])
+    small = profile_stored(other, SET, count=len(DAYS), min_names=4)
+    assert np.isfinite(small.rank_ic[0]).all()
+    assert np.isfinite(small.autocorrelation[0]).all()
+    usual = profile_stored(other, SET, count=len(DAYS), min_names=MIN_NAMES)
+    assert np.isnan(usual.rank_ic).all()
+    assert np.isnan(usual.autocorrelation).all()
+
+
+@pytest.mark.parametrize("kept", [(), DAYS[:50]], ids=["none", "older ones"])
+def test_features_without_their_bars_say_what_to_do(ws: Workspace, kept: Sequence[date]) -> None:
+    other = Workspace(MARKET, MemoryFrameStore(), DAYS[0])
+    for schema, days in ((VALIDATED_BARS, kept), (UNIVERSE, DAYS), (SET.schema, DAYS)):
+        if days:
+            write_sessions(other.store, schema, ws.store.read(schema, days), days)
+    with pytest.raises(MissingSession, match=r"expected traded bars .* materialise them again"):
+        profile_stored(other, SET, count=10, min_names=MIN_NAMES)

@@ -68,6 +68,16 @@ def test_a_champion_must_be_beaten_by_the_margin(champion: float, is_promoted: b
     assert verdict.champion_rank_ic == pytest.approx(champion)
 
 
+def test_sessions_too_few_for_an_error_still_decide() -> None:
+    values = [0.01, 0.03] * 20
+    rows = evaluation(candidate=values)
+    for overlap, is_known in ((0, True), (3, True), (4, False), (19, False)):
+        verdict = evaluations_to_verdict(rows, POLICY, is_contested=False, overlap=overlap)
+        assert verdict.is_promoted
+        assert verdict.candidate_rank_ic == pytest.approx(0.02)
+        assert (verdict.candidate_rank_ic_se is not None) == is_known
+
+
 def test_only_sessions_of_both_are_compared() -> None:
     # The candidate's best days are days the champion has no figure for.
     rows = evaluation(

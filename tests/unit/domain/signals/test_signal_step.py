@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -118,11 +119,28 @@ def test_without_inputs_a_session_waits(desk: tuple) -> None:
     assert isinstance(report.withheld[day], MissingSession)
 
 
-def test_a_champion_of_other_features_is_refused(desk: tuple) -> None:
+def test_the_sessions_of_a_champion_of_other_features_are_withheld(
+    desk: tuple, tmp_path: Path
+) -> None:
     ws, registry = desk
-    other = replace(alpha158(), name="alpha157")
-    with pytest.raises(FeatureMismatch, match="alpha157"):
-        forecast_sessions(ws, registry=registry, feature_set=other, sessions=[AUGUST])
+    path = tmp_path / "old.model"
+    path.write_bytes(registry.fetch("1")[0].read_bytes())
+    old = {"trained_through": "2023-07-27", "kind": PLAN.kind, "feature_set_version": "alpha157-0"}
+    version = registry.register(path, old, params={}, metrics={}).version
+    decide(ws, AUGUST, version, version)
+    sessions = around_september(ws)
+    report = forecast(desk, sessions)
+    august = [day for day in sessions if day < SEPTEMBER]
+    assert len(august) > 1
+    assert sorted(report.withheld) == august
+    assert [written.partition for written in report.written] == list(sessions[len(august) :])
+    assert ws.store.partitions(FORECASTS.name) == set(sessions[len(august) :])
+    for day in august:
+        error = report.withheld[day]
+        assert isinstance(error, FeatureMismatch)
+        assert f"session={day}" in str(error)
+        words = r"alpha157-0 of champion 3, found alpha158-.*backfill --retrain` from 2023-08-01"
+        assert re.search(words, str(error))
 
 
 def test_only_members_with_features_get_a_score(desk: tuple) -> None:
