@@ -21,8 +21,8 @@ def monitoring_assets(graph: MarketGraph) -> list[Any]:
         deps=[
             graph.window("features", 1 - window),
             graph.window("universe", 1 - window),
-            graph.window(span.table.name, 1 - window - span.exit, -span.exit),
-            graph.window("forecasts", 1 - window - span.exit),
+            graph.window(span.table.name, -window - span.exit, -span.exit - 1),
+            graph.window("forecasts", -window - span.exit),
             graph.month("champion"),
         ],
     )
