@@ -297,10 +297,11 @@ def _jumps(file: BarFile, rows: BarRows, lead: int, before: int) -> int:
     The whole bar, from its low to its high, lies beyond LARGEST_MOVE of the close before, and the
     price did not stand still until then.
     """
-    names = ("open", "high", "low", "close")
-    is_traded = ~np.isnan(np.stack([rows.fields[name] for name in names])).any(axis=0)
-    order = np.flatnonzero(is_traded)
-    order = order[np.lexsort((rows.at[order], rows.symbol[order]))]
+    # A sum is missing where one of its terms is.
+    bar = rows.fields["open"] + rows.fields["high"] + rows.fields["low"] + rows.fields["close"]
+    order = np.flatnonzero(~np.isnan(bar))
+    if not file.is_by_symbol:
+        order = order[np.argsort(rows.symbol[order].astype(np.int32), kind="stable")]
     earlier, later = order[:-1], order[1:]
     pause = rows.at[later] - rows.at[earlier]
     is_next = (rows.symbol[later] == rows.symbol[earlier]) & (pause <= LONGEST_PAUSE + 1)
