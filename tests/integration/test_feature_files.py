@@ -343,6 +343,13 @@ def test_not_a_parquet_file(tmp_path: Path) -> None:
         bar_file_to_features(tmp_path / "in.parquet", tmp_path / "out", ALPHA158, threads=1)
 
 
+def test_bars_that_are_not_there_are_named_and_an_older_result_stays(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("older")
+    with pytest.raises(SchemaError, match=r"absent\.parquet"):
+        bar_file_to_features(tmp_path / "absent.parquet", tmp_path / "out", ALPHA158, threads=1)
+    assert (tmp_path / "out").read_text() == "older"
+
+
 def test_out_that_cannot_be_written_leaves_no_temporary_file(tmp_path: Path) -> None:
     make_bars(1).write_parquet(tmp_path / "in.parquet")
     (tmp_path / "out").mkdir()

@@ -91,7 +91,7 @@ def bar_file_to_features(
         SchemaError: Names what is wrong with `bars`, and where; `out` is untouched.
         StoreUnavailable: `out` cannot be written.
     """
-    if out.exists() and out.samefile(bars):
+    if out.exists() and bars.exists() and out.samefile(bars):
         raise SchemaError(f"{out}: expected another file than that of the bars; name another")
     file = BarFile(bars, reads_industry=feature_set.across is not None)
     if feature_set.across and file.is_by_symbol:
