@@ -8,7 +8,7 @@ PEER_STAMP := $(PEER)/.ready
 DBT_INPUTS := $(shell find dbt -name target -prune -o -name logs -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-all bench-data bench-features bench-qlib lint types imports fmt check clean
+.PHONY: help setup demo ui test test-all bench-data bench-features bench-qlib bench-ledger bench-orders bench-audit faults mutation lint types imports fmt check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,22 @@ bench-features: $(STAMP) $(PEER_STAMP)  ## bars to 158 features: 5,000 names, te
 
 bench-qlib: $(STAMP) $(PEER_STAMP)  ## our 158 features equal qlib's, cell by cell
 	$(BIN)/python -m benchmarks.qlib_peer --python $(PEER)/bin/python
+
+SEEDS ?= 0:192
+faults: $(STAMP)  ## every fault in every crash window: processes are killed, SEEDS=first:last
+	$(BIN)/python -m tests.faults --seeds $(SEEDS)
+
+bench-orders: $(STAMP)  ## 5,000 orders through gate, ledger and a local Alpaca
+	$(BIN)/python -m benchmarks.orders_load
+
+bench-audit: $(STAMP)  ## a chain of a million entries, verified
+	$(BIN)/python -m benchmarks.audit_chain
+
+bench-ledger: $(STAMP)  ## gates and ledger, on SQLite and on PostgreSQL
+	$(BIN)/python -m benchmarks.ledger
+
+mutation: $(STAMP)  ## tests of the order machine and the gates against mutants of them; hours, or --sample N
+	$(BIN)/python -m benchmarks.mutation
 
 lint: $(STAMP)  ## style
 	$(BIN)/ruff check .

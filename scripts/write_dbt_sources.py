@@ -31,10 +31,12 @@ TABLES = (
     "evaluation",
     "fills",
     "forecasts",
+    "gate_results",
     "labels",
     "orders",
     "positions",
     "quarantined_bars",
+    "strategy_pnl",
     "target_weights",
     "validated_bars",
 )

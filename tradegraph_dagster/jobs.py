@@ -26,9 +26,17 @@ GATES = ("bar_findings", "quarantined_bars", "validated_bars")
 FEATURES = ("universe", "features")
 TRAINING = ("candidate_model", "evaluation", "champion")
 SIGNALS = ("forecasts", "target_weights")
-PRE_OPEN = ("corporate_actions", "risk_decision", "orders")
+PRE_OPEN = ("corporate_actions", "risk_decision", "gate_results", "orders")
 READINESS = ("readiness",)
-SETTLEMENT = ("fills", "positions", "breaks", "daily_pnl", "drift_report", "audit_checkpoint")
+SETTLEMENT = (
+    "fills",
+    "positions",
+    "breaks",
+    "daily_pnl",
+    "strategy_pnl",
+    "drift_report",
+    "audit_checkpoint",
+)
 AFTER_CLOSE = (*BARS, *FEATURES, *SIGNALS, *READINESS, *SETTLEMENT)
 
 SELECTIONS = {

@@ -20,6 +20,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     create_model,
+    field_validator,
     model_validator,
 )
 
@@ -33,9 +34,12 @@ from tradegraph_dagster.domain.datasets.schema import LabelSpan, SplitPlan, hori
 from tradegraph_dagster.domain.features.catalogue import feature_set_names
 from tradegraph_dagster.domain.market_data.health import RoutingPolicy
 from tradegraph_dagster.domain.monitoring.schema import DriftPolicy
+from tradegraph_dagster.domain.orders.schema import TradingMode
+from tradegraph_dagster.domain.orders.sending import SubmissionPolicy
 from tradegraph_dagster.domain.quality.verdict import QualityPolicy
 from tradegraph_dagster.domain.registry.schema import PromotionPolicy
 from tradegraph_dagster.domain.risk.gate import configured_rules
+from tradegraph_dagster.domain.risk.gate_catalogue import ConfiguredGates, configured_gates
 from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
 from tradegraph_dagster.domain.universe.schema import UniversePolicy
 from tradegraph_dagster.settings_file import problem_lines
@@ -83,6 +87,8 @@ class AdapterSettings(BaseModel):
     """Which adapter serves a port, and its options, checked by the adapter's own model."""
 
     model_config = STRICT
+    # Module of an adapter's folder that holds OPTIONS for the port.
+    options_module: ClassVar[str] = "options"
 
     kind: str
     options: dict[str, Any] = {}
@@ -99,15 +105,33 @@ class AdapterSettings(BaseModel):
         allowed = [
             name
             for name in entry_names(adapter_catalogue)
-            if (folder / name / "options.py").exists()
+            if (folder / name / f"{self.options_module}.py").exists()
         ]
         require(self.kind in allowed, "kind", self.kind, ", ".join(allowed))
-        module = importlib.import_module(f"{adapter_catalogue.__name__}.{self.kind}.options")
+        module = importlib.import_module(
+            f"{adapter_catalogue.__name__}.{self.kind}.{self.options_module}"
+        )
         try:
             return module.OPTIONS.model_validate({**_secret_options(self.kind), **self.options})
         except ValidationError as error:
             lines = problem_lines(module.OPTIONS, error)
             raise ValueError("; ".join(f"options.{line}" for line in lines)) from error
+
+
+class BrokerSettings(AdapterSettings):
+    """Which broker takes the orders, and its options."""
+
+    options_module: ClassVar[str] = "broker_options"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its orders move real money."""
+        return bool(self.parsed_options.is_live)
+
+    @property
+    def host(self) -> str:
+        """Host its orders go to; empty for one in this process."""
+        return str(self.parsed_options.host)
 
 
 def _secret_options(kind: str) -> dict[str, SecretStr]:
@@ -166,6 +190,58 @@ class HaltSettings(BaseModel):
         return self
 
 
+class GateSettings(BaseModel):
+    """The risk gates' limits; none of the gates can be left out.
+
+    Attributes:
+        policy: Named set of limits.
+        limits: Gate -> limits that differ from the policy's.
+    """
+
+    model_config = STRICT
+
+    policy: str = "strict"
+    limits: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> GateSettings:
+        try:
+            self.configured  # noqa: B018
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @cached_property
+    def configured(self) -> ConfiguredGates:
+        """Every gate with its limits, by number."""
+        return configured_gates(self.policy, self.limits)
+
+
+class SubmissionSettings(BaseModel):
+    """How patient a run that sends orders is; `SubmissionPolicy` says what each means."""
+
+    model_config = STRICT
+
+    grace_seconds: float = 30.0
+    spacing_seconds: float = 5.0
+    patience_seconds: float = 90.0
+    lease_seconds: float = 5.0
+
+    @model_validator(mode="after")
+    def _check(self) -> SubmissionSettings:
+        # A broker may list an order some time after it took it; asked sooner, it would be sent
+        # again for nothing.
+        for name, least, most in (
+            ("grace_seconds", 30, 3_600),
+            ("spacing_seconds", 1, 600),
+            ("patience_seconds", 0, 7_200),
+            ("lease_seconds", 1, 60),
+        ):
+            found = getattr(self, name)
+            require(least <= found <= most, name, found, f"{least} to {most}")
+        return self
+
+
 class MarketSettings(BaseModel):
     """Everything that differs between markets.
 
@@ -177,7 +253,9 @@ class MarketSettings(BaseModel):
         label_horizons: Of the labels to make, in sessions; `training.split` names one of them.
         index_codes: Indices whose members are recorded after each close; providers show no other
             day's, so what was not recorded has to be imported from files.
+        mode: How far orders go; live takes a broker with a live account, and no other mode does.
         risk: Rule -> its limits; an absent rule is off, and the decision says so.
+        gates: Limits of the gates that every order passes.
         after_close_minutes: Delay of the after-close job behind the close.
         pre_open_minutes: Lead of the pre-open job before the open.
     """
@@ -197,8 +275,11 @@ class MarketSettings(BaseModel):
     promotion: _Promotion = _Promotion()  # type: ignore[valid-type]
     strategy: CatalogueSettings
     risk: dict[str, dict[str, Any]]
+    gates: GateSettings = GateSettings()
     execution: _Execution = _Execution()  # type: ignore[valid-type]
-    broker: AdapterSettings
+    mode: TradingMode = TradingMode.PAPER
+    broker: BrokerSettings
+    submission: SubmissionSettings = SubmissionSettings()
     drift: _Drift = _Drift()  # type: ignore[valid-type]
     halt: HaltSettings = HaltSettings()
     after_close_minutes: int = 60
@@ -220,6 +301,39 @@ class MarketSettings(BaseModel):
         except ConfigError as error:
             raise ValueError(f"risk: {error}") from error
         return self
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _read_mode(cls, value: Any) -> Any:
+        # Strict settings take text for no enumeration; the words are those of a file.
+        words = [mode.value for mode in TradingMode]
+        require(value in words, "mode", value, ", ".join(words))
+        return TradingMode(value)
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> MarketSettings:
+        if self.mode is TradingMode.LIVE and not self.broker.is_live:
+            raise ValueError(
+                f"mode: found live with the broker {self.broker.kind}, which has no live account; "
+                "choose a live broker, or mode paper or dry_run"
+            )
+        if self.mode is TradingMode.PAPER and self.broker.is_live:
+            raise ValueError(
+                f"mode: found paper with a live account of the broker {self.broker.kind}; choose a "
+                "paper account, or mode live or dry_run"
+            )
+        return self
+
+    @property
+    def submission_policy(self) -> SubmissionPolicy:
+        """How far orders go, how patiently, and at the pace that the gate of the rate allows."""
+        rate = next(limits for gate, limits in self.gates.configured if gate.name == "order_rate")
+        return SubmissionPolicy(
+            mode=self.mode,
+            max_per_second=int(rate["max_per_second"]),
+            max_per_minute=int(rate["max_per_minute"]),
+            **dict(self.submission),
+        )
 
     @property
     def split_plan(self) -> SplitPlan:

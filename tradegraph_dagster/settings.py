@@ -9,23 +9,48 @@ that names file, key, what was found and what is allowed. Nothing is converted s
 
 from __future__ import annotations
 
+import base64
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
+from tradegraph_dagster.domain.audit.keys import SHORTEST_KEY_BYTES, Keyring
 from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.orders.schema import TradingMode
 from tradegraph_dagster.market_settings import STRICT, MarketSettings
 from tradegraph_dagster.settings_file import problem_lines, read_yaml, set_key
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("demo", "paper", "live")
 _RESERVED = frozenset(
-    {"TRADEGRAPH_ENV", "TRADEGRAPH_CONFIG", "TRADEGRAPH_LAKE", "TRADEGRAPH_MARTS"}
+    {
+        "TRADEGRAPH_ENV",
+        "TRADEGRAPH_CONFIG",
+        "TRADEGRAPH_LAKE",
+        "TRADEGRAPH_LIVE_ENABLED",
+        "TRADEGRAPH_MARTS",
+    }
 )
+_SECRET_PREFIX = "TRADEGRAPH_SECRET_"
+
+
+class AuditSettings(BaseModel):
+    """What makes the audit chain evidence.
+
+    Attributes:
+        checkpoint_dir: Folder of the checkpoint journals, one file a market; `checkpoints` in
+            `data_dir` when empty. Put it where the writer of the ledger cannot change files.
+    """
+
+    model_config = STRICT
+
+    checkpoint_dir: str = ""
 
 
 class Settings(BaseModel):
@@ -37,6 +62,7 @@ class Settings(BaseModel):
         ledger_url: SQLAlchemy URL; SQLite in `data_dir` when empty.
         registry_uri: MLflow tracking URI; SQLite in `data_dir` when empty.
         schedules_running: Whether schedules and sensors start switched on.
+        audit: Where audit checkpoints go.
     """
 
     model_config = STRICT
@@ -46,7 +72,22 @@ class Settings(BaseModel):
     ledger_url: str = ""
     registry_uri: str = ""
     schedules_running: bool = False
+    audit: AuditSettings = AuditSettings()
     markets: dict[Literal["us", "cn"], MarketSettings]
+
+    @model_validator(mode="after")
+    def _check_modes(self) -> Settings:
+        for name, market in self.markets.items():
+            if self.environment == "live" and "mode" not in market.model_fields_set:
+                raise ValueError(
+                    f"markets.{name}.mode: absent; live takes no mode by default, set dry_run, "
+                    "paper or live"
+                )
+            if self.environment != "live" and market.mode is TradingMode.LIVE:
+                raise ValueError(
+                    f"markets.{name}.mode: found live, allowed in the environment live only"
+                )
+        return self
 
     @property
     def root(self) -> Path:
@@ -62,6 +103,11 @@ class Settings(BaseModel):
     def marts_path(self) -> Path:
         """The marts' DuckDB file."""
         return self.root / "marts.duckdb"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Folder of the audit checkpoints."""
+        return (self.root / (self.audit.checkpoint_dir or "checkpoints")).resolve()
 
     @property
     def dagster_home(self) -> Path:
@@ -81,25 +127,68 @@ class Settings(BaseModel):
     def audit_key(self) -> bytes:
         """Key that signs the audit chain.
 
-        From the variable TRADEGRAPH_SECRET_AUDIT_KEY (hex). The demo makes one of its own, kept in
-        `data_dir` and readable by its owner only.
+        From the variable TRADEGRAPH_SECRET_AUDIT_KEY: at least 32 bytes in hex. The demo makes one
+        of its own, kept in `data_dir` and readable by its owner only.
+
+        Raises:
+            ConfigError: Outside the demo the variable must be set; or it is no hex, or short.
+        """
+        name = "TRADEGRAPH_SECRET_AUDIT_KEY"
+        text = os.environ.get(name, "")
+        if text:
+            return _read_hex(name, text)
+        if self.environment != "demo":
+            raise ConfigError(f"environment {self.environment} needs {name}, 64 hex digits")
+        return _kept_key(self.root / "audit.key", os.urandom(32))
+
+    def audit_keys(self) -> Keyring:
+        """The signing key, and those that were retired: they verify what they signed.
+
+        Retired keys come from the variable TRADEGRAPH_SECRET_AUDIT_KEYS_RETIRED: hex, the newest
+        first, separated by commas. A chain never goes back to a key that is older.
+
+        Raises:
+            ConfigError: As for `audit_key`, or a retired key is no hex, or short.
+        """
+        name = "TRADEGRAPH_SECRET_AUDIT_KEYS_RETIRED"
+        keys = (_read_hex(name, text) for text in os.environ.get(name, "").split(",") if text)
+        return Keyring((self.audit_key(), *keys))
+
+    def master_keys(self) -> tuple[str, ...]:
+        """Keys that seal secrets, the newest first: 32 bytes in URL-safe base64 each.
+
+        From the variable TRADEGRAPH_SECRET_MASTER_KEY, separated by commas. The demo makes one of
+        its own, kept in `data_dir` and readable by its owner only.
 
         Raises:
             ConfigError: Outside the demo the variable must be set.
         """
-        text = os.environ.get("TRADEGRAPH_SECRET_AUDIT_KEY", "")
-        if text:
-            return bytes.fromhex(text)
+        name = "TRADEGRAPH_SECRET_MASTER_KEY"
+        given = tuple(key.strip() for key in os.environ.get(name, "").split(",") if key.strip())
+        if given:
+            return given
         if self.environment != "demo":
             raise ConfigError(
-                f"environment {self.environment} needs TRADEGRAPH_SECRET_AUDIT_KEY, 64 hex digits"
+                f"environment {self.environment} needs {name}; see docs/how-to/rotate-keys.md"
             )
-        path = self.root / "audit.key"
-        if not path.exists():
-            self.root.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_bytes(os.urandom(32))
-        return path.read_bytes()
+        fresh = base64.urlsafe_b64encode(os.urandom(32))
+        return (_kept_key(self.root / "master.key", fresh).decode(),)
+
+    @property
+    def is_live_enabled(self) -> bool:
+        """Whether this machine may send live orders: TRADEGRAPH_LIVE_ENABLED is 1."""
+        return os.environ.get("TRADEGRAPH_LIVE_ENABLED", "") == "1"
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret that the environment and the stores' URLs hold, to be masked in records."""
+        given = [
+            part
+            for name, value in os.environ.items()
+            if name.startswith(_SECRET_PREFIX)
+            for part in {value, *value.split(",")}
+        ]
+        urls = (urlsplit(url).password for url in (self.ledger_url, self.registry_uri))
+        return (*given, *(unquote(password) for password in urls if password))
 
 
 def load_settings(
@@ -179,7 +268,38 @@ def _environment_overrides() -> dict[str, Any]:
     return {
         name.removeprefix(prefix).lower().replace("__", "."): yaml.safe_load(value)
         for name, value in os.environ.items()
-        if name.startswith(prefix)
-        and name not in _RESERVED
-        and not name.startswith("TRADEGRAPH_SECRET_")
+        if name.startswith(prefix) and name not in _RESERVED and not name.startswith(_SECRET_PREFIX)
     }
+
+
+def _kept_key(path: Path, fresh: bytes) -> bytes:
+    """The key in a file, `fresh` where there is none yet; the first of several writers wins."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Readable by its owner only.
+        file, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        draft = Path(name)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(fresh)
+        try:
+            # Unlike a rename, a link never replaces a key that something is sealed with.
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()
+
+
+def _read_hex(name: str, text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        # What the error says could show a part of the key.
+        raise ConfigError(f"{name}: expected hex digits, found something else") from None
+    if len(key) < SHORTEST_KEY_BYTES:
+        raise ConfigError(
+            f"{name}: expected at least {2 * SHORTEST_KEY_BYTES} hex digits, found {2 * len(key)}; "
+            "make a new key"
+        )
+    return key

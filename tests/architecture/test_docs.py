@@ -11,7 +11,7 @@ from scripts.write_reference import PAGE, tables_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-HOW_TO = ("source", "gate", "feature", "model", "rule", "strategy", "broker", "market")
+HOW_TO = ("source", "gate", "feature", "model", "rule", "risk-gate", "strategy", "broker", "market")
 
 
 def test_the_table_reference_is_what_the_schemas_say() -> None:

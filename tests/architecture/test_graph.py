@@ -48,7 +48,7 @@ def test_both_markets_have_the_same_graph() -> None:
         for market in ("us", "cn")
     }
     assert nouns["us"] == nouns["cn"]
-    assert len(nouns["us"]) == 28
+    assert len(nouns["us"]) == 30
 
 
 if __name__ == "__main__":

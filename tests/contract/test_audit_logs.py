@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import NOW, sql_place
-from tests.support.make_chain import KEY
+from tests.support.make_chain import KEY, KEYS
 from tradegraph_dagster.adapters.memory.audit_log import MemoryAuditLog
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.domain.audit.chain import find_damage
@@ -52,7 +52,7 @@ def test_what_was_appended_comes_back_in_order(audit: AuditLog) -> None:
     assert list(audit.entries())[1:] == entries
     assert audit.head() == entries[-1]
     assert entries[0].details == details
-    assert find_damage(audit.entries(), KEY) is None
+    assert find_damage(audit.entries(), KEYS) is None
 
 
 @pytest.mark.parametrize("wrong", [0.5, Decimal("0.5"), {1: "x"}])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import NEXT_SESSION, NOW, SESSION, SqlPlace, sql_place
-from tests.support.make_chain import KEY
+from tests.support.make_chain import KEYS
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger
 from tradegraph_dagster.domain.audit.chain import find_damage
 from tradegraph_dagster.domain.quality.releases import Release
@@ -36,7 +36,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlPlace]:
 def ledger(place: SqlPlace) -> Iterator[SqlLedger]:
     opened = place.open()
     yield opened
-    assert find_damage(opened.audit.entries(), KEY) is None
+    assert find_damage(opened.audit.entries(), KEYS) is None
     opened.close()
 
 

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.markets.schema import LotRule
-from tradegraph_dagster.domain.risk.catalogue import load_rule, read_limits, rule_names
+from tradegraph_dagster.domain.risk.catalogue import load_rule, rule_names
 from tradegraph_dagster.domain.risk.gate import configured_rules, settle_lines, to_legal_size
+from tradegraph_dagster.domain.risk.limits import read_limits
 from tradegraph_dagster.domain.risk.lines import Lines
 from tradegraph_dagster.domain.risk.schema import Line, RiskContext
 
 LOT = LotRule(min_buy=100, step=100, max_order=1_000_000)
-RULES = tuple((load_rule(name), read_limits(load_rule(name), {})) for name in rule_names())
+RULES = tuple(
+    (load_rule(name), read_limits(load_rule(name), {}, block="risk")) for name in rule_names()
+)
 
 shares = st.integers(0, 20_000)
 cents = st.integers(1, 200_000).map(lambda number: Decimal(number).scaleb(-2))
@@ -113,21 +116,21 @@ class TestLimits:
         rule = load_rule(name)
         limit = next(iter(rule.hard_caps))
         with pytest.raises(ConfigError, match=rf"risk\.{name}\.{limit}"):
-            read_limits(rule, {limit: value})
+            read_limits(rule, {limit: value}, block="risk")
 
     def test_nothing_beyond_the_hard_cap_is_accepted(self, name: str) -> None:
         rule = load_rule(name)
         for limit, (lowest, highest) in rule.hard_caps.items():
-            assert read_limits(rule, {limit: highest})[limit] == Decimal(str(highest))
-            assert read_limits(rule, {limit: lowest})[limit] == Decimal(str(lowest))
+            assert read_limits(rule, {limit: highest}, block="risk")[limit] == Decimal(str(highest))
+            assert read_limits(rule, {limit: lowest}, block="risk")[limit] == Decimal(str(lowest))
             with pytest.raises(ConfigError, match="allowed"):
-                read_limits(rule, {limit: highest * 1.01})
+                read_limits(rule, {limit: highest * 1.01}, block="risk")
 
 
 @pytest.mark.parametrize("name", rule_names())
 def test_an_unknown_limit_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="unknown limit 'nope'"):
-        read_limits(load_rule(name), {"nope": 1})
+        read_limits(load_rule(name), {"nope": 1}, block="risk")
 
 
 NAN = Decimal("NaN")
@@ -153,4 +156,4 @@ def test_a_price_that_is_not_known_allows_no_buy(name: str) -> None:
         date(2024, 1, 3), *[Decimal(1_000_000)] * 2, False, *[Decimal(1_000_000)] * 2, Decimal(0)
     )
     lines = (Line("A", 100, 100, 500, NAN),)
-    assert rule.apply(lines, context, read_limits(rule, {}))[0].approved_shares == 100
+    assert rule.apply(lines, context, read_limits(rule, {}, block="risk"))[0].approved_shares == 100

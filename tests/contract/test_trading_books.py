@@ -1,344 +1,510 @@
-"""The books of a market, whichever store keeps them."""
+"""Decisions, orders, leases and incidents, whichever store keeps them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.book_places import STORES, BookPlace, book_place
 from tests.support.ledgers import (
     NEXT_SESSION,
     NOW,
     SESSION,
     make_booking,
-    make_decision,
+    make_event,
     make_fill,
+    make_gated,
+    make_incident,
     make_intent,
-    sql_place,
+    make_order,
+    record_orders,
+    send,
+    take_lease,
 )
-from tests.support.make_chain import KEY
-from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.memory.ledger import memory_books
-from tradegraph_dagster.domain.audit.chain import find_damage
-from tradegraph_dagster.domain.audit.ports import AuditLog
+from tradegraph_dagster.domain.audit.evidence import gates_fingerprint
 from tradegraph_dagster.domain.core.errors import InvariantBroken, TradingHalted
-from tradegraph_dagster.domain.orders.ports import TradingBooks
-from tradegraph_dagster.domain.orders.schema import OrderStatus
+from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.schema import (
+    Commitments,
+    EventSource,
+    OrderStatus,
+    SendVerdict,
+    Venue,
+)
+from tradegraph_dagster.domain.risk.order_gate import GatedDecision, GateOutcome
+
+SALE = {"symbol": "000001.SZ", "side": Side.SELL, "reference_price": Decimal("8.12")}
 
 
-@dataclass
-class Place:
-    """The books under test; `audit` is None where the store keeps no chain."""
-
-    books: TradingBooks
-    market: str
-    clock: FixedClock
-    audit: AuditLog | None
-
-    def events(self) -> list[str]:
-        """Event names after the genesis entry."""
-        return [entry.event for entry in self.audit.entries()][1:] if self.audit else []
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    if request.param == "memory":
-        clock = FixedClock(NOW)
-        yield Place(memory_books(market="cn", clock=clock), "cn", clock, None)
-        return
-    with sql_place(request.param, tmp_path) as where:
-        ledger = where.open()
-        yield Place(ledger.books, where.market, where.clock, ledger.audit)
-        assert find_damage(ledger.audit.entries(), KEY) is None
-        ledger.close()
-
-
-def record(place: Place, *intents: str) -> None:
-    names = intents or ("tg1-a",)
-    place.books.decisions.record_decision(
-        make_decision(place.market), [make_intent(place.market, name=name) for name in names]
-    )
-
-
-def statuses(place: Place, session: date = SESSION) -> dict[str, OrderStatus]:
-    records = place.books.orders.orders(session)
-    return {record.intent.client_order_id: record.status for record in records}
-
-
-def expect_events(place: Place, *events: str) -> None:
-    if place.audit:
-        assert place.events() == list(events)
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BookPlace]:
+    with book_place(request.param, tmp_path) as books:
+        yield books
 
 
 class TestDecisions:
-    def test_a_decision_comes_back_digit_for_digit(self, place: Place) -> None:
-        decision = make_decision(place.market)
-        assert place.books.decisions.record_decision(decision, []) == decision
+    def test_a_decision_comes_back_digit_for_digit(self, place: BookPlace) -> None:
+        gated = make_gated(place.market, sources={"forecasts": "a" * 64})
+        returned = place.books.decisions.record_decision("dec-a", lambda _: gated, session=SESSION)
         stored = place.books.decisions.decision("dec-a")
-        assert stored == decision
+        assert returned == stored == gated.decision
         assert stored is not None
         assert str(stored.lines[1].price) == "8.123456789012345678"
         assert stored.equity == Decimal("1000000.070000000000000001")
-        expect_events(place, "decision_recorded")
+        place.expect_events("decision_recorded")
 
-    def test_an_unknown_decision_is_none(self, place: Place) -> None:
+    def test_an_unknown_decision_is_none(self, place: BookPlace) -> None:
         assert place.books.decisions.decision("dec-nope") is None
+        assert dict(place.books.decisions.gate_results("dec-nope")) == {}
 
-    def test_the_first_decision_of_an_id_stays(self, place: Place) -> None:
-        record(place)
-        first = make_decision(place.market)
-        second = replace(first, equity=Decimal(1), lines=())
-        other = make_intent(place.market, name="tg1-b")
-        assert place.books.decisions.record_decision(second, [other]) == first
-        assert place.books.decisions.decision("dec-a") == first
-        assert list(statuses(place)) == ["tg1-a"]
-        expect_events(place, "decision_recorded")
+    def test_equity_is_known_of_every_strategys_decisions(self, place: BookPlace) -> None:
+        later = make_gated(place.market, name="dec-b", session=NEXT_SESSION, strategy="renamed")
+        place.books.decisions.record_decision("dec-b", lambda _: later, session=NEXT_SESSION)
+        record_orders(place.books, place.market)
+        first = place.books.decisions.decision("dec-a")
+        assert first is not None
+        found = place.books.decisions.equities(NEXT_SESSION)
+        assert found == [(SESSION, first.equity), (NEXT_SESSION, later.decision.equity)]
+        assert place.books.decisions.equities(SESSION) == found[:1]
 
-    def test_another_markets_decision_is_refused(self, place: Place) -> None:
-        with pytest.raises(InvariantBroken):
-            place.books.decisions.record_decision(make_decision("other"), [])
+    def test_a_stored_decision_is_not_taken_again(self, place: BookPlace) -> None:
+        first = record_orders(place.books, place.market)
+
+        def never(_: Commitments) -> GatedDecision:
+            raise AssertionError("decided twice")
+
+        again = place.books.decisions.record_decision("dec-a", never, session=SESSION)
+        assert again == first
+        assert list(place.statuses()) == ["tg1-a"]
+        place.expect_events("decision_recorded")
 
     @pytest.mark.parametrize(
-        "stranger", [{"decision_id": "dec-b"}, {"session": NEXT_SESSION}, {"market": "other"}]
+        "change", [{"market": "other"}, {"decision_id": "dec-b"}, {"session": NEXT_SESSION}]
     )
-    def test_an_intent_must_belong_to_its_decision(
-        self, place: Place, stranger: dict[str, Any]
+    def test_another_decision_than_the_one_asked_for_is_refused(
+        self, place: BookPlace, change: dict[str, Any]
     ) -> None:
-        intent = replace(make_intent(place.market), **stranger)
+        gated = make_gated(place.market)
+        stranger = replace(gated, decision=replace(gated.decision, **change))
         with pytest.raises(InvariantBroken):
-            place.books.decisions.record_decision(make_decision(place.market), [intent])
+            place.books.decisions.record_decision("dec-a", lambda _: stranger, session=SESSION)
         assert place.books.decisions.decision("dec-a") is None
-
-    def test_an_order_id_cannot_be_taken_twice(self, place: Place) -> None:
-        record(place)
-        again = make_intent(place.market, decision_id="dec-b")
-        with pytest.raises(InvariantBroken):
-            place.books.decisions.record_decision(
-                make_decision(place.market, name="dec-b"), [again]
-            )
         assert place.books.decisions.decision("dec-b") is None
 
+    def test_an_order_of_another_decision_is_refused(self, place: BookPlace) -> None:
+        with pytest.raises(InvariantBroken, match="dec-b"):
+            record_orders(place.books, place.market, make_order(decision_id="dec-b"))
+        assert place.books.decisions.decision("dec-a") is None
 
-class TestOrders:
-    def test_intents_are_stored_with_their_decision(self, place: Place) -> None:
-        record(place, "tg1-b", "tg1-a")
-        records = place.books.orders.orders(SESSION)
-        assert [record.intent for record in records] == [
-            make_intent(place.market, name="tg1-a"),
-            make_intent(place.market, name="tg1-b"),
-        ]
-        assert {record.status for record in records} == {OrderStatus.INTENT}
-        assert place.books.orders.orders(NEXT_SESSION) in ([], ())
+    def test_an_order_id_cannot_be_taken_twice(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        again = make_order(decision_id="dec-b")
+        with pytest.raises(InvariantBroken):
+            record_orders(place.books, place.market, again, name="dec-b")
+        assert place.books.decisions.decision("dec-b") is None
+        twice = make_order(name="tg1-c", decision_id="dec-c")
+        with pytest.raises(InvariantBroken, match="once"):
+            record_orders(place.books, place.market, twice, twice, name="dec-c")
+        assert list(place.statuses()) == ["tg1-a"]
 
-    def test_advance_compares_and_sets(self, place: Place) -> None:
-        record(place)
-        advance = place.books.orders.advance
-        assert advance("tg1-a", OrderStatus.INTENT, OrderStatus.SUBMITTING)
-        assert not advance("tg1-a", OrderStatus.INTENT, OrderStatus.SUBMITTING)
-        assert statuses(place) == {"tg1-a": OrderStatus.SUBMITTING}
-        expect_events(place, "decision_recorded", "order_submitting")
+    def test_a_decision_that_fails_leaves_nothing(self, place: BookPlace) -> None:
+        def broken(_: Commitments) -> GatedDecision:
+            raise ValueError("no")
 
-    def test_an_unknown_order_does_not_move(self, place: Place) -> None:
-        advance = place.books.orders.advance
-        assert not advance("tg1-nope", OrderStatus.INTENT, OrderStatus.SUBMITTING)
+        with pytest.raises(ValueError, match="no"):
+            place.books.decisions.record_decision("dec-a", broken, session=SESSION)
+        record_orders(place.books, place.market)
+        place.expect_events("decision_recorded")
 
-    def test_advance_keeps_what_the_broker_said(self, place: Place) -> None:
-        record(place)
-        advance = place.books.orders.advance
-        advance("tg1-a", OrderStatus.INTENT, OrderStatus.SUBMITTING)
-        advance("tg1-a", OrderStatus.SUBMITTING, OrderStatus.ACKED, broker_order_id="B7")
-        advance("tg1-a", OrderStatus.ACKED, OrderStatus.REJECTED, reason="no cash")
-        (stored,) = place.books.orders.orders(SESSION)
-        assert (stored.broker_order_id, stored.reason) == ("B7", "no cash")
+    def test_denied_orders_are_kept_with_the_gates_that_denied_them(self, place: BookPlace) -> None:
+        orders = (make_order(), make_order(name="tg1-b"))
+        record_orders(place.books, place.market, *orders, denied="tg1-b")
+        denied = place.order("tg1-b")
+        assert (denied.status, denied.reason) == (OrderStatus.DENIED, "denied by doorman")
+        assert place.order().status is OrderStatus.INTENT
+        assert list(place.reserved()) == ["tg1-a"]
+
+    def test_each_gates_word_comes_back_with_its_inputs(self, place: BookPlace) -> None:
+        orders = (make_order(), make_order(name="tg1-b"))
+        record_orders(place.books, place.market, *orders, denied="tg1-b")
+        results = place.books.decisions.gate_results("dec-a")
+        first, second = results["tg1-b"]
+        assert (first.number, first.gate, first.outcome) == (1, "open_door", GateOutcome.PASS)
+        assert dict(first.inputs) == {"max": "1000.50", "reference_price": "10.10"}
+        assert (second.outcome, second.reason) == (GateOutcome.FAIL, "not on the list")
+        assert results["tg1-a"][1].outcome is GateOutcome.PASS
+        if place.ledger:
+            entry = next(one for one in place.ledger.audit.entries() if one.seq == 1)
+            hashes = {
+                order["client_order_id"]: order["gates_fingerprint"]
+                for order in entry.details["orders"]
+            }
+            assert hashes == {name: gates_fingerprint(words) for name, words in results.items()}
+
+    def test_changed_limits_are_named(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        for number, limits in enumerate(({"max": "2000"}, {"max": "2000"})):
+            record_orders(
+                place.books,
+                place.market,
+                make_order(name=f"tg1-{number}", decision_id=f"dec-{number}"),
+                name=f"dec-{number}",
+                strategy="strategy of dec-a",
+                session=NEXT_SESSION + timedelta(days=number),
+                limits={"open_door": limits},
+                policy="looser",
+            )
+        place.expect_events(
+            "decision_recorded", "limits_changed", "decision_recorded", "decision_recorded"
+        )
+        if place.ledger:
+            (changed,) = (
+                entry for entry in place.ledger.audit.entries() if entry.event == "limits_changed"
+            )
+            assert changed.details["policy"] == {"old": "strict", "new": "looser"}
+            assert changed.details["limits"] == [
+                {"gate": "open_door", "limit": "max", "old": "1000.50", "new": "2000"}
+            ]
 
 
-class TestExecutions:
-    def test_executions_are_stored_once(self, place: Place) -> None:
-        record(place)
-        fill, booking = make_fill(place.market), make_booking(place.market)
+class TestCommitments:
+    def test_buys_bind_cash_and_sales_do_not(self, place: BookPlace) -> None:
+        sale = make_order(name="tg1-s", quantity_shares=500, **SALE)
+        record_orders(place.books, place.market, sale, make_order())
+        found = place.books.decisions.commitments(SESSION)
+        assert [record.intent.client_order_id for record in found.working] == ["tg1-a", "tg1-s"]
+        # 300 shares at 10.10, and a thousandth for fees.
+        assert dict(found.reserved_cash) == {"tg1-a": Decimal("3033.03")}
+        assert dict(found.sent_in_session) == {"600000.SH": 1, "000001.SZ": 1}
+        assert dict(place.books.decisions.commitments(NEXT_SESSION).sent_in_session) == {}
+
+    def test_the_next_decision_sees_what_the_last_one_bound(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        seen: list[Commitments] = []
+
+        def decide(found: Commitments) -> GatedDecision:
+            seen.append(found)
+            return make_gated(place.market, name="dec-b")
+
+        place.books.decisions.record_decision("dec-b", decide, session=SESSION)
+        assert seen == [place.books.decisions.commitments(SESSION)]
+        assert list(seen[0].reserved_cash) == ["tg1-a"]
+
+    def test_fills_give_cash_back_up_to_a_cent(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market, make_order(quantity_shares=700))
         executions = place.books.executions
-        assert executions.record_executions([fill], [booking]) == 2
-        assert executions.record_executions([fill, fill], [booking]) == 0
-        assert list(executions.fills(SESSION)) == [fill]
-        assert list(executions.bookings(SESSION)) == [booking]
-        expect_events(place, "decision_recorded", "executions_recorded")
+        executions.record_executions([make_fill(place.market, quantity_shares=300)], [])
+        # 7077.07 * 400 / 700 = 4044.04
+        assert place.reserved() == {"tg1-a": "4044.04"}
+        executions.record_executions([make_fill(place.market, name="e2", quantity_shares=1)], [])
+        # 7077.07 * 399 / 700 = 4033.9299, rounded up
+        assert place.reserved() == {"tg1-a": "4033.93"}
 
-    def test_a_fill_given_twice_in_one_call_is_stored_once(self, place: Place) -> None:
-        fill = make_fill(place.market)
-        assert place.books.executions.record_executions([fill, replace(fill)], []) == 1
+    @pytest.mark.parametrize("end", ["canceled", "expired", "rejected"])
+    def test_an_ended_order_binds_nothing(self, place: BookPlace, end: str) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.ACKED))
+        ended = make_event(OrderStatus(end), reason="so it is", broker_order_id="B-1")
+        place.books.orders.apply(ended)
+        found = place.books.decisions.commitments(SESSION)
+        assert (found.working, dict(found.reserved_cash)) == ((), {})
+        assert dict(found.sent_in_session) == {"600000.SH": 1}
 
-    def test_money_and_time_come_back_exactly(self, place: Place) -> None:
-        price = Decimal("12.345678901234567890123")
-        fill = make_fill(place.market, price=price, fee=Decimal("0.00"))
+    def test_a_filled_order_binds_nothing(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        fill = make_fill(place.market, quantity_shares=300)
         place.books.executions.record_executions([fill], [])
-        (stored,) = place.books.executions.fills(SESSION)
-        assert (str(stored.price), str(stored.fee)) == (str(price), "0.00")
-        assert stored.filled_at == fill.filled_at
-        assert stored.filled_at.utcoffset() == timedelta(0)
+        assert place.reserved() == {}
+        assert place.order().status is OrderStatus.FILLED
+
+    def test_denied_orders_were_not_sent(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market, make_order(), denied="tg1-a")
+        assert dict(place.books.decisions.commitments(SESSION).sent_in_session) == {}
+
+    def test_calls_of_the_last_minute_are_kept_in_order(self, place: BookPlace) -> None:
+        names = ("tg1-a", "tg1-b", "tg1-c")
+        record_orders(place.books, place.market, *(make_order(name=name) for name in names))
+        for name in reversed(names):
+            send(place.books, name)
+            place.clock.advance(timedelta(seconds=25))
+        found = place.books.decisions.commitments(SESSION).sent_at
+        assert found == (NOW + timedelta(seconds=25), NOW + timedelta(seconds=50))
+
+    def test_open_incidents_are_among_them(self, place: BookPlace) -> None:
+        place.books.incidents.raise_incidents([make_incident()])
+        assert place.books.decisions.commitments(SESSION).incidents == (make_incident(),)
+
+
+class TestSending:
+    def test_an_intent_is_submitting_from_the_call_on(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        assert send(place.books).verdict is SendVerdict.GO
+        assert (place.order().status, place.order().sent_at) == (OrderStatus.SUBMITTING, NOW)
+        place.expect_events("decision_recorded", "lease_acquired", "order_submitting")
+
+    def test_an_order_is_taken_once(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        assert [send(place.books).verdict for _ in range(2)] == [SendVerdict.GO, SendVerdict.MOVED]
+        assert send(place.books, "tg1-nope").verdict is SendVerdict.MOVED
+
+    def test_a_second_call_keeps_the_status_and_forgets_the_misses(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.UNKNOWN, reason="timed out"))
+        for misses in (1, 2):
+            assert place.books.orders.record_miss("tg1-a").misses == misses
+        assert place.order().missed_at == NOW
+        place.clock.advance(timedelta(seconds=30))
+        permit = send(place.books, expected=OrderStatus.UNKNOWN)
+        found = place.order()
+        assert permit.verdict is SendVerdict.GO
+        assert (found.status, found.misses, found.missed_at) == (OrderStatus.UNKNOWN, 0, None)
+        assert found.sent_at == NOW + timedelta(seconds=30)
+
+    def test_an_older_token_is_fenced(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        paused = take_lease(place.books, holder="paused")
+        place.clock.advance(timedelta(seconds=6))
+        take_lease(place.books, holder="other")
+        permit = place.books.orders.begin_sending(
+            "tg1-a", OrderStatus.INTENT, lease=paused, venue=Venue()
+        )
+        assert permit.verdict is SendVerdict.FENCED
+        assert "other" in permit.reason
+        assert place.order().status is OrderStatus.INTENT
+
+    def test_a_lapsed_lease_is_fenced_whatever_it_says_of_itself(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        lease = take_lease(place.books, seconds=5)
+        place.clock.advance(timedelta(seconds=5))
+        forged = replace(lease, expires_at=NOW + timedelta(days=1))
+        for held in (lease, forged, replace(lease, name="never taken")):
+            permit = place.books.orders.begin_sending(
+                "tg1-a", OrderStatus.INTENT, lease=held, venue=Venue()
+            )
+            assert permit.verdict is SendVerdict.FENCED
+
+    def test_nothing_goes_while_the_kill_switch_is_engaged(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        place.books.kill_switch.engage(reason="drawdown", actor="ann")
+        permit = send(place.books)
+        assert (permit.verdict, permit.reason) == (SendVerdict.HALTED, "drawdown")
+        assert (place.order().status, place.order().sent_at) == (OrderStatus.INTENT, None)
+
+    def test_a_live_venue_that_nobody_armed_gets_nothing(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        live = Venue("api.alpaca.markets", "A1", is_live=True)
+        assert send(place.books, venue=live).verdict is SendVerdict.UNARMED
+        assert place.order().status is OrderStatus.INTENT
+        place.expect_events("decision_recorded", "lease_acquired", "order_held_back")
+
+
+class TestEvents:
+    def test_an_allowed_event_moves_the_order_and_is_kept(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        at = datetime(2024, 1, 3, 1, 30, 0, 123456, tzinfo=UTC)
+        event = make_event(
+            OrderStatus.ACKED,
+            broker_order_id="B7",
+            filled_shares=0,
+            updated_at=at,
+            raw='{"id": "B7"}',
+        )
+        moved = place.books.orders.apply(event)
+        assert (moved.before, moved.after) == (OrderStatus.SUBMITTING, OrderStatus.ACKED)
+        (stored,) = place.books.events.events("tg1-a")
+        assert (stored.event, stored.recorded_at, stored.refusal) == (event, NOW, "")
+        found = place.order()
+        assert (found.broker_order_id, found.updated_at, found.source) == (
+            "B7",
+            at,
+            EventSource.SUBMISSION,
+        )
+
+    def test_the_brokers_name_stays_when_none_is_given(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.ACKED, broker_order_id="B7"))
+        place.books.orders.apply(make_event(OrderStatus.CANCELED, reason="by the user"))
+        assert (place.order().broker_order_id, place.order().reason) == ("B7", "by the user")
+
+    def test_an_illegal_event_is_kept_with_its_refusal_once(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        before = place.order()
+        for raw in ("first", "second"):
+            moved = place.books.orders.apply(make_event(OrderStatus.ACKED, raw=raw))
+            assert moved.refusal
+        (stored,) = place.books.events.events("tg1-a")
+        assert (stored.refusal, stored.event.raw) == (moved.refusal, "first")
+        assert place.order() == before
+        place.expect_events("decision_recorded", "order_event_refused")
+
+    def test_what_says_nothing_new_is_not_kept(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        for source in (EventSource.SUBMISSION, EventSource.RECOVERY, EventSource.STREAM):
+            place.books.orders.apply(
+                make_event(OrderStatus.ACKED, broker_order_id="B7", source=source)
+            )
+        assert len(place.books.events.events("tg1-a")) == 1
+
+    def test_an_answer_ends_the_misses(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.record_miss("tg1-a")
+        place.books.orders.apply(make_event(OrderStatus.ACKED))
+        assert (place.order().misses, place.order().missed_at) == (0, None)
+
+    def test_shares_that_an_event_counts_are_not_fills(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.PARTIAL, filled_shares=100))
+        assert (place.order().status, place.order().filled_shares) == (OrderStatus.PARTIAL, 0)
+
+    def test_text_that_a_database_refuses_is_kept_readable(self, place: BookPlace) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.ACKED, raw="a\0b\udc80c 拒绝"))
+        (stored,) = place.books.events.events("tg1-a")
+        assert stored.event.raw.startswith("a")
+        assert stored.event.raw.endswith("c 拒绝")
+
+    def test_an_order_that_is_not_there_is_a_bug(self, place: BookPlace) -> None:
+        with pytest.raises(InvariantBroken, match="tg1-nope"):
+            place.books.orders.apply(make_event(OrderStatus.ACKED, name="tg1-nope"))
+        with pytest.raises(InvariantBroken, match="tg1-nope"):
+            place.books.orders.record_miss("tg1-nope")
+        assert place.books.orders.order("tg1-nope") is None
+
+    def test_orders_of_a_session_come_by_name(self, place: BookPlace) -> None:
+        limited = make_order(name="tg1-B", limit_price=Decimal("10.20"))
+        record_orders(place.books, place.market, make_order(), limited, make_order(name="tg1-_"))
+        found = [record.intent for record in place.books.orders.orders(SESSION)]
+        assert found == [
+            make_intent(place.market, name="tg1-B", limit_price=Decimal("10.20")),
+            make_intent(place.market, name="tg1-_"),
+            make_intent(place.market),
+        ]
+        assert list(place.books.orders.orders(NEXT_SESSION)) == []
+
+
+class TestLeases:
+    def test_one_holder_at_a_time(self, place: BookPlace) -> None:
+        leases = place.books.leases
+        first = leases.acquire("send", "a", seconds=5)
+        assert first is not None
+        assert first.expires_at == NOW + timedelta(seconds=5)
+        assert leases.acquire("send", "b", seconds=5) is None
+        assert leases.acquire("other", "b", seconds=5) is not None
+        place.clock.advance(timedelta(seconds=5))
+        second = leases.acquire("send", "b", seconds=5)
+        assert second is not None
+        assert second.token > first.token
+        assert leases.renew(first, seconds=5) is None
+
+    def test_a_lease_of_a_clock_that_jumped_back_has_lapsed(self, place: BookPlace) -> None:
+        ahead = take_lease(place.books, holder="a")
+        place.clock.advance(timedelta(hours=-1))
+        taken = place.books.leases.acquire("send", "b", seconds=5)
+        assert taken is not None
+        assert taken.token > ahead.token
+        assert place.books.leases.renew(ahead, seconds=5) is None
+
+    def test_a_renewed_lease_lasts_longer_under_its_token(self, place: BookPlace) -> None:
+        lease = take_lease(place.books)
+        place.clock.advance(timedelta(seconds=4))
+        renewed = place.books.leases.renew(lease, seconds=5)
+        assert renewed == replace(lease, expires_at=NOW + timedelta(seconds=9))
+        place.clock.advance(timedelta(seconds=4))
+        assert place.books.leases.acquire("send", "b", seconds=5) is None
+
+    def test_a_lapsed_lease_cannot_be_renewed(self, place: BookPlace) -> None:
+        lease = take_lease(place.books)
+        place.clock.advance(timedelta(seconds=5))
+        assert place.books.leases.renew(lease, seconds=5) is None
+
+    def test_a_released_lease_is_free_and_tokens_go_on_rising(self, place: BookPlace) -> None:
+        lease = take_lease(place.books)
+        place.books.leases.release(lease)
+        place.books.leases.release(replace(lease, name="never taken"))
+        taken = place.books.leases.acquire("send", "b", seconds=5)
+        assert taken is not None
+        assert taken.token > lease.token
+        place.books.leases.release(lease)
+        assert place.books.leases.acquire("send", "c", seconds=5) is None
+
+    def test_a_holder_that_starts_again_fences_its_former_self(self, place: BookPlace) -> None:
+        former = take_lease(place.books)
+        again = take_lease(place.books)
+        assert again.token > former.token
+        assert place.books.leases.renew(former, seconds=5) is None
+
+
+class TestIncidents:
+    def test_what_stands_open_is_raised_once(self, place: BookPlace) -> None:
+        book = place.books.incidents
+        other = make_incident(incident_id="inc-b", symbol="", blocks=False)
+        assert book.raise_incidents([make_incident(), make_incident(), other]) == 2
+        assert book.raise_incidents([make_incident(found="else")]) == 0
+        assert list(book.open_incidents()) == [make_incident(), other]
+        place.expect_events("incident_raised", "incident_raised")
+
+    def test_a_person_closes_it_and_it_may_be_raised_again(self, place: BookPlace) -> None:
+        book = place.books.incidents
+        book.raise_incidents([make_incident()])
+        booking = make_booking(place.market, kind="adjustment", shares=0, cash=Decimal(0))
+        book.acknowledge("inc-a", actor="ann", reason="looked into it", bookings=[booking])
+        assert list(book.open_incidents()) == []
+        assert list(place.books.executions.bookings(SESSION)) == [booking]
+        assert book.raise_incidents([make_incident()]) == 1
+        place.expect_events(
+            "incident_raised", "executions_recorded", "incident_acknowledged", "incident_raised"
+        )
 
     @pytest.mark.parametrize(
-        "change",
-        [
-            {"quantity_shares": 200},
-            {"price": Decimal("10.11")},
-            {"fee": Decimal("5.02")},
-            {"client_order_id": "tg1-b"},
-            {"filled_at": NOW},
-        ],
+        ("actor", "reason"), [("system", "fine"), (" System ", "fine"), ("", "fine"), ("ann", " ")]
     )
-    def test_a_known_id_with_other_content_stores_nothing(
-        self, place: Place, change: dict[str, Any]
+    def test_closing_takes_a_person_and_a_reason(
+        self, place: BookPlace, actor: str, reason: str
     ) -> None:
-        executions = place.books.executions
-        fill, new = make_fill(place.market), make_fill(place.market, name="e2")
-        executions.record_executions([fill], [])
+        book = place.books.incidents
+        book.raise_incidents([make_incident()])
+        with pytest.raises(TradingHalted):
+            book.acknowledge("inc-a", actor=actor, reason=reason)
+        assert len(book.open_incidents()) == 1
+
+    def test_what_is_not_open_cannot_be_closed(self, place: BookPlace) -> None:
+        book = place.books.incidents
+        with pytest.raises(InvariantBroken, match="inc-a"):
+            book.acknowledge("inc-a", actor="ann", reason="fine")
+        book.raise_incidents([make_incident()])
+        stranger = make_booking("other")
         with pytest.raises(InvariantBroken):
-            executions.record_executions([new, replace(fill, **change)], [])
-        assert list(executions.fills(SESSION)) == [fill]
-
-    def test_a_known_booking_with_other_content_stores_nothing(self, place: Place) -> None:
-        executions = place.books.executions
-        booking = make_booking(place.market)
-        executions.record_executions([], [booking])
-        with pytest.raises(InvariantBroken):
-            executions.record_executions(
-                [make_fill(place.market)], [replace(booking, cash=Decimal(1))]
-            )
-        assert list(executions.fills(SESSION)) == []
-
-    def test_two_brokers_may_use_one_id(self, place: Place) -> None:
-        fills = [make_fill(place.market), make_fill(place.market, broker="other")]
-        assert place.books.executions.record_executions(fills, []) == 2
-
-    def test_another_markets_executions_are_refused(self, place: Place) -> None:
-        for executions in (([make_fill("other")], []), ([], [make_booking("other")])):
-            with pytest.raises(InvariantBroken):
-                place.books.executions.record_executions(*executions)
-
-    def test_order_of_booking_is_kept_and_later_sessions_left_out(self, place: Place) -> None:
-        fills = [
-            make_fill(place.market, name="z"),
-            make_fill(place.market, name="a", session=NEXT_SESSION),
-            make_fill(place.market, name="m"),
-        ]
-        place.books.executions.record_executions(fills, [])
-        names = [fill.execution_id for fill in place.books.executions.fills(SESSION)]
-        assert names == ["z", "m"]
-        assert len(place.books.executions.fills(NEXT_SESSION)) == 3
-
-    def test_fills_raise_the_filled_quantity_of_their_order(self, place: Place) -> None:
-        record(place)
-        executions = place.books.executions
-        executions.record_executions([make_fill(place.market)], [])
-        executions.record_executions(
-            [make_fill(place.market), make_fill(place.market, name="e2", quantity_shares=200)], []
-        )
-        (stored,) = place.books.orders.orders(SESSION)
-        assert stored.filled_shares == 300
-
-    def test_a_fill_of_an_unknown_order_is_kept(self, place: Place) -> None:
-        fill = make_fill(place.market, client_order_id="someone-elses")
-        assert place.books.executions.record_executions([fill], []) == 1
-        assert list(place.books.executions.fills(SESSION)) == [fill]
-
-
-class TestKillSwitch:
-    def test_it_begins_disengaged(self, place: Place) -> None:
-        assert place.books.kill_switch.engaged() is None
-
-    def test_engage_is_idempotent_and_keeps_the_first_reason(self, place: Place) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="drawdown", actor="system")
-        switch.engage(reason="drawdown again", actor="ann")
-        assert switch.engaged() == "drawdown"
-        expect_events(place, "kill_switch_engaged")
-
-    def test_reset_while_disengaged_changes_nothing(self, place: Place) -> None:
-        place.books.kill_switch.reset(reason="why not", actor="ann")
-        assert place.books.kill_switch.engaged() is None
-
-    def test_reset_takes_two_people(self, place: Place) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="drawdown", actor="system")
-        with pytest.raises(TradingHalted, match="ann"):
-            switch.reset(reason="looked into it", actor="ann")
-        assert switch.engaged() == "drawdown"
-        switch.reset(reason="agreed", actor="bob")
-        assert switch.engaged() is None
-        expect_events(
-            place, "kill_switch_engaged", "kill_switch_reset_requested", "kill_switch_reset"
-        )
-
-    @pytest.mark.parametrize("same", ["ann", " Ann "])
-    def test_one_person_cannot_reset_alone(self, place: Place, same: str) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="drawdown", actor="system")
-        for actor in ("ann", same, same):
-            with pytest.raises(TradingHalted):
-                switch.reset(reason="looked into it", actor=actor)
-        assert switch.engaged() == "drawdown"
-
-    @pytest.mark.parametrize(("actor", "reason"), [("system", "fine"), ("", "fine"), ("ann", " ")])
-    def test_a_reset_needs_a_person_and_a_reason(
-        self, place: Place, actor: str, reason: str
-    ) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="drawdown", actor="system")
-        with pytest.raises(TradingHalted, match="person and a reason"):
-            switch.reset(reason=reason, actor=actor)
-        with pytest.raises(TradingHalted, match="anyone but bob"):
-            switch.reset(reason="fine", actor="bob")
-
-    def test_a_new_engage_voids_the_request(self, place: Place) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="drawdown", actor="system")
-        with pytest.raises(TradingHalted):
-            switch.reset(reason="looked into it", actor="ann")
-        switch.engage(reason="again", actor="system")
-        with pytest.raises(TradingHalted):
-            switch.reset(reason="agreed", actor="bob")
-        assert switch.engaged() is not None
-
-    def test_a_request_expires_after_ten_minutes(self, place: Place) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="drawdown", actor="system")
-        with pytest.raises(TradingHalted):
-            switch.reset(reason="looked into it", actor="ann")
-        place.clock.advance(timedelta(minutes=10, seconds=1))
-        with pytest.raises(TradingHalted):
-            switch.reset(reason="agreed", actor="bob")
-        place.clock.advance(timedelta(minutes=9))
-        switch.reset(reason="agreed", actor="ann")
-        assert switch.engaged() is None
-
-    def test_it_can_be_engaged_again_after_a_reset(self, place: Place) -> None:
-        switch = place.books.kill_switch
-        switch.engage(reason="one", actor="system")
-        with pytest.raises(TradingHalted):
-            switch.reset(reason="fine", actor="ann")
-        switch.reset(reason="fine", actor="bob")
-        switch.engage(reason="two", actor="system")
-        assert switch.engaged() == "two"
+            book.acknowledge("inc-a", actor="ann", reason="fine", bookings=[stranger])
+        assert len(book.open_incidents()) == 1
 
 
 class TestReconciliations:
-    def test_nothing_was_reconciled_at_first(self, place: Place) -> None:
+    def test_nothing_was_reconciled_at_first(self, place: BookPlace) -> None:
         assert place.books.reconciliations.latest() is None
 
-    def test_the_newest_session_counts_whatever_was_written_last(self, place: Place) -> None:
+    def test_the_newest_session_counts_whatever_was_written_last(self, place: BookPlace) -> None:
         book = place.books.reconciliations
         book.record_reconciliation(NEXT_SESSION, breaks=2, fingerprint="b")
         book.record_reconciliation(SESSION, breaks=0, fingerprint="a")
         assert book.latest() == (NEXT_SESSION, 2)
 
-    def test_repeating_it_writes_nothing_and_a_new_outcome_replaces(self, place: Place) -> None:
+    def test_repeating_it_writes_nothing_and_a_new_outcome_replaces(self, place: BookPlace) -> None:
         book = place.books.reconciliations
         for breaks in (2, 2, 0, 0):
             book.record_reconciliation(SESSION, breaks=breaks, fingerprint=f"of {breaks}")
         assert book.latest() == (SESSION, 0)
-        expect_events(place, "reconciliation_recorded", "reconciliation_recorded")
+        place.expect_events("reconciliation_recorded", "reconciliation_recorded")

@@ -104,7 +104,10 @@ def test_the_command_shows_every_source(
 ) -> None:
     on.run_ok("bars", on.sessions[:1])
     file = tmp_path / "demo.yaml"
-    file.write_text(yaml.safe_dump(on.settings.model_dump(mode="python")), encoding="utf-8")
+    content = on.settings.model_dump(mode="python")
+    for market in content["markets"].values():
+        market["mode"] = str(market["mode"])
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
     monkeypatch.setenv("TRADEGRAPH_CONFIG", str(file))
     monkeypatch.setattr("tradegraph_dagster.cli.desks.prepare_process", lambda settings: None)
     printed = CliRunner().invoke(app, ["sources", "list", "--json"])

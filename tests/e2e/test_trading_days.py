@@ -12,8 +12,10 @@ import pytest
 
 from tests.support.deployment import LAST, TRAINING_FIRST, Deployment, deployment, failures
 from tradegraph_dagster.domain.audit.chain import find_damage
+from tradegraph_dagster.domain.audit.research import Research
+from tradegraph_dagster.domain.audit.trace import Sources, trace_fill
 from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS, OrderStatus
-from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL, STRATEGY_PNL
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
 from tradegraph_dagster.domain.risk.schema import RISK_DECISION
 from tradegraph_dagster.jobs import PRE_OPEN, SETTLEMENT, job_name
@@ -51,6 +53,17 @@ def test_equity_is_cash_plus_positions(traded: Deployment) -> None:
         pnl = store.read(DAILY_PNL, [session]).row(0, named=True)
         held = store.read(POSITIONS, [session])["market_value"].sum()
         assert pnl["equity"] == pytest.approx(pnl["cash"] + held, abs=0.01)
+
+
+def test_lines_of_all_strategies_are_the_account(traded: Deployment) -> None:
+    store = traded.desk.workspace.store
+    strategy = traded.desk.settings.strategy.name
+    for session in _sessions(traded):
+        pnl = store.read(DAILY_PNL, [session]).row(0, named=True)
+        lines = store.read(STRATEGY_PNL, [session])
+        for column in ("pnl", "market_value", "fees", "pnl_to_date"):
+            assert lines[column].sum() == pytest.approx(pnl[column], abs=0.01)
+        assert set(lines["strategy"]) <= {strategy}
 
 
 def test_fills_never_exceed_orders_nor_orders_the_decision(traded: Deployment) -> None:
@@ -106,7 +119,8 @@ def test_an_engaged_kill_switch_sends_nothing(traded: Deployment, tmp_path: Path
             instance=on.instance,
             partition_key=following.isoformat(),
             asset_selection=[
-                dg.AssetKey(["cn", noun]) for noun in ("corporate_actions", "risk_decision")
+                dg.AssetKey(["cn", noun])
+                for noun in ("corporate_actions", "risk_decision", "gate_results")
             ],
             raise_on_error=False,
         )
@@ -123,7 +137,28 @@ def test_an_engaged_kill_switch_sends_nothing(traded: Deployment, tmp_path: Path
 
 
 def test_the_audit_chain_is_intact(traded: Deployment) -> None:
-    key = traded.settings.audit_key()
+    keys = traded.settings.audit_keys()
     entries = list(traded.desk.audit.entries())
     assert len(entries) > 100
-    assert find_damage(entries, key) is None
+    lines = traded.desk.checkpoints.lines()
+    assert lines[-1].entries == len(entries)
+    assert find_damage(entries, keys, lines) is None
+
+
+def test_a_fill_is_traced_back_to_raw_bars(traded: Deployment) -> None:
+    desk = traded.desk
+    fill = desk.books.executions.fills(_sessions(traded)[-1])[-1]
+    research = Research(desk.workspace, desk.registry, desk.feature_set)
+    root = trace_fill(
+        fill.execution_id,
+        Sources(research, desk.books, desk.audit, traded.settings.audit_keys()),
+    )
+    unsound = [node for node in root.walk() if node.agreement in ("mismatch", "missing")]
+    assert unsound == []
+    kinds = [node.kind for node in root.walk()]
+    assert kinds.count("raw_bars") == desk.feature_set.lookback + 1
+    assert kinds.count("gate") >= 20
+    agreements = {
+        node.kind: node.agreement for node in root.walk() if node.kind in ("champion", "features")
+    }
+    assert set(agreements.values()) == {"match"}

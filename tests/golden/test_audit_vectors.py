@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tradegraph_dagster.domain.audit.chain import find_damage, next_entry
+from tradegraph_dagster.domain.audit.chain import entry_hash, find_damage, next_entry
+from tradegraph_dagster.domain.audit.keys import Keyring, key_id, sign
 from tradegraph_dagster.domain.audit.schema import AuditEntry
 
 KEY = b"k" * 32
@@ -24,26 +25,43 @@ VECTORS = (
 )
 
 
+# One more entry, with a key id: its text and the key put through sha256sum and
+# `openssl dgst -sha256 -hmac`.
+KEY_ID = "04cb220d71298691"
+V2_HASH = "d72bae7c62dad068ee6ef787537b41b694fb840b955527d9bac21ca8450862c4"
+V2_SIGNATURE = "49fc33951aae5467eb90b777c95cc259d9f68a1a904d5b246f0d90960d64d7ad"
+
+
 @pytest.fixture
 def chain() -> list[AuditEntry]:
-    at = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
+    """Entries of before keys had ids, as they were stored."""
     entries: list[AuditEntry] = []
-    for event, _, _ in VECTORS:
-        head = entries[-1] if entries else None
+    prev_hash = "0" * 64
+    for seq, (event, digest, signature) in enumerate(VECTORS):
+        stamp = "2026-11-20T01:30:00.000000Z"
         entries.append(
-            next_entry(head, event=event, user="system", details={"x": 1}, at=at, key=KEY)
+            AuditEntry(seq, stamp, event, "system", '{"x":1}', prev_hash, digest, signature)
         )
+        prev_hash = digest
     return entries
 
 
 @pytest.mark.parametrize("seq", [0, 1])
 def test_hash_and_signature_of_the_vectors(chain: list[AuditEntry], seq: int) -> None:
-    event, digest, signature = VECTORS[seq]
-    entry = chain[seq]
-    assert (entry.seq, entry.event, entry.hash, entry.signature) == (seq, event, digest, signature)
-    assert entry.timestamp == "2026-11-20T01:30:00.000000Z"
+    _, digest, signature = VECTORS[seq]
+    assert entry_hash(chain[seq]) == digest
+    assert sign(digest, KEY) == signature
 
 
 def test_the_vectors_form_a_whole_chain(chain: list[AuditEntry]) -> None:
     assert chain[0].prev_hash == "0" * 64
-    assert find_damage(chain, KEY) is None
+    assert find_damage(chain, Keyring((KEY,))) is None
+
+
+def test_a_new_entry_follows_the_written_format(chain: list[AuditEntry]) -> None:
+    at = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
+    entry = next_entry(chain[1], event="order_intent", user="jö", details={"x": 1}, at=at, key=KEY)
+    assert (entry.key_id, key_id(KEY)) == (KEY_ID, KEY_ID)
+    assert entry.hash == V2_HASH
+    assert entry.signature == V2_SIGNATURE
+    assert find_damage([*chain, entry], Keyring((KEY,))) is None

@@ -36,34 +36,49 @@ def test_status_of_an_empty_deployment() -> None:
     assert markets["us"]["reconciled"] == "never"
 
 
-def test_the_kill_switch_takes_two_people_to_reset() -> None:
-    assert _json("kill-switch", "status") == (0, {"us": None, "cn": None})
-    engage = ["kill-switch", "engage", "--market", "cn", "--reason", "a test", "--actor", "ann"]
-    assert RUN.invoke(app, engage).exit_code == 0
-    assert _json("kill-switch", "status") == (1, {"us": None, "cn": "a test"})
-    reset = ["kill-switch", "reset", "--market", "cn", "--reason", "over", "--actor"]
-    assert RUN.invoke(app, [*reset, "ann"]).exit_code == 1
-    assert RUN.invoke(app, [*reset, "ann"]).exit_code == 1
-    assert RUN.invoke(app, [*reset, "bob"]).exit_code == 0
-    assert _json("kill-switch", "status")[0] == 0
-
-
 def test_a_reason_is_needed() -> None:
     result = RUN.invoke(app, ["kill-switch", "engage", "--reason", "  ", "--actor", "ann"])
     assert result.exit_code == 1
     assert "allowed: any words" in result.stderr
 
 
-def test_the_audit_chain_verifies_and_damage_is_named(tmp_path: Path) -> None:
+def test_the_audit_chain_verifies_and_damage_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     RUN.invoke(app, ["kill-switch", "engage", "--reason", "a test", "--actor", "ann"])
     code, rows = _json("audit", "verify")
     assert code == 0
-    assert all(row["intact"] and row["entries"] >= 2 for row in rows)
+    assert [row["market"] for row in rows] == ["us", "cn", "access"]
+    assert all(row["intact"] and row["unwritten"] == 0 for row in rows)
+    assert all(row["entries"] >= 2 for row in rows[:2])
+    code, lines = _json("audit", "checkpoint")
+    assert (code, [line["chain"] for line in lines]) == (0, ["us", "cn"])
+    assert [row["outside"] for row in _json("audit", "verify")[1]] == [2, 2, 0]
     key = tmp_path / "data" / "audit.key"
+    old = key.read_bytes().hex()
     key.write_bytes(bytes(32))
     code, rows = _json("audit", "verify")
     assert code == 1
-    assert all("entry 0" in row["damage"] for row in rows)
+    assert [row["intact"] for row in rows] == [False, False, True]
+    assert all("checkpoint" in row["damage"] for row in rows[:2])
+    monkeypatch.setenv("TRADEGRAPH_SECRET_AUDIT_KEYS_RETIRED", old)
+    assert _json("audit", "verify")[0] == 0
+
+
+def test_a_journal_that_is_gone_is_begun_by_a_person_only(tmp_path: Path) -> None:
+    RUN.invoke(app, ["kill-switch", "engage", "--reason", "a test", "--actor", "ann"])
+    path = tmp_path / "data" / "checkpoints" / "cn.jsonl"
+    path.unlink()
+    code, rows = _json("audit", "verify")
+    assert code == 1
+    assert [row["intact"] for row in rows] == [True, False, True]
+    refused = RUN.invoke(app, ["audit", "checkpoint"])
+    assert refused.exit_code == 1
+    assert "no line at all" in refused.stderr
+    assert not path.exists() or not path.read_text()
+    code, _ = _json("audit", "checkpoint", "--begin")
+    assert code == 0
+    assert _json("audit", "verify")[0] == 0
 
 
 def test_doctor_answers_every_question() -> None:

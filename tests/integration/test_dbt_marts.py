@@ -36,7 +36,7 @@ from tradegraph_dagster.domain.models.ic import session_ics
 from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import FILLS
-from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL, STRATEGY_PNL
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
 from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
 
@@ -205,6 +205,31 @@ def test_coverage_tells_what_was_withheld_and_why(
     assert last["block_findings"] == 1
 
 
+def test_profit_by_symbol_is_the_accounts(built: tuple[Path, dg.ExecuteInProcessResult]) -> None:
+    root, _ = built
+    mart = _mart(root, "pnl_by_symbol")
+    book = _read(root, DAILY_PNL)
+    by_session = mart.group_by("session", maintain_order=True).agg(
+        pl.col("pnl", "net_exposure_frac").sum(), pl.col("contribution_frac").sum()
+    )
+    np.testing.assert_allclose(by_session["pnl"], book["pnl"], atol=0.01)
+    np.testing.assert_allclose(by_session["net_exposure_frac"], book["gross_exposure_frac"])
+    np.testing.assert_allclose(by_session["contribution_frac"], book["return_frac"], atol=1e-9)
+    assert (mart["given_back"] >= 0).all()
+
+
+def test_denials_are_counted_by_gate(built: tuple[Path, dg.ExecuteInProcessResult]) -> None:
+    root, _ = built
+    mart = _mart(root, "gate_denials")
+    first = mart.filter(session=SESSIONS[0]).sort("number").rows(named=True)
+    assert [(row["gate"], row["orders"], row["failed"]) for row in first] == [
+        ("live_lock", 3, 0),
+        ("fat_finger", 3, 3),
+    ]
+    assert (first[0]["example"], first[1]["example"]) == (None, "too many shares")
+    assert first[1]["denied_frac"] == 1.0
+
+
 def test_execution_and_models_are_told(built: tuple[Path, dg.ExecuteInProcessResult]) -> None:
     root, _ = built
     execution = _mart(root, "execution")
@@ -342,6 +367,7 @@ def test_empty_lake_builds_empty_marts(tmp_path: Path) -> None:
     statuses = _dbt(tmp_path, "run")
     assert set(statuses.values()) == {"success"}
     marts = ("performance", "exposure", "signal_quality", "data_coverage", "execution")
+    marts += ("pnl_by_symbol", "gate_denials")
     for name, market in product(marts, ("cn", "us")):
         assert _mart(tmp_path, name, market).height == 0
 
@@ -377,8 +403,10 @@ def test_each_invariant_can_fail(tmp_path: Path) -> None:
     write_table(lake, "cn", POSITIONS, held, days)
     weights = store.read(TARGET_WEIGHTS, days).with_columns(weight_frac=pl.lit(0.4))
     write_table(lake, "cn", TARGET_WEIGHTS, weights, days)
+    lines = store.read(STRATEGY_PNL, days).with_columns(pl.col("pnl") + 0.01)
+    write_table(lake, "cn", STRATEGY_PNL, lines, days)
     broken = pl.DataFrame(
-        [(days[0], "cash_mismatch", "", "", "100.00", "99.00")],
+        [(days[1], "cash_mismatch", "", "", "100.00", "99.00")],
         schema=list(BREAKS.columns),
         orient="row",
     )

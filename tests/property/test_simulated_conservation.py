@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.trading_world import FeeMarket, make_actions, make_intent, make_world
-from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
 from tradegraph_dagster.adapters.simulated.settlement import (
     Account,
     Settlement,
@@ -142,7 +142,7 @@ def test_a_year_of_thirty_names_conserves_cash_and_shares(seed: int) -> None:
     assert {fill.side for fill in fills} == set(Side)
 
 
-@pytest.mark.parametrize("fill_at", ["open", "close"])
+@pytest.mark.parametrize("fill_at", ["open", "close", "vwap"])
 def test_a_month_through_the_steps_agrees_with_the_broker(tmp_path: Path, fill_at: str) -> None:
     names = [f"N{number}" for number in range(8)]
     world = make_world(

@@ -47,6 +47,7 @@ def small_settings(folder: Path, **options: Any) -> Settings:
     cn["promotion"] = {"min_rank_ic": -1.0, "margin": 0.0, "min_sessions": 10}
     cn["strategy"]["params"] = {"topk": 8, "n_drop": 2, "risk_degree": 0.9}
     cn["risk"]["max_position"] = {"max_position_frac": 0.2}
+    cn["gates"]["limits"] |= {"position_limit": {"max_position_frac": 0.2}}
     base["markets"] = {"cn": cn}
     return Settings.model_validate(base)
 

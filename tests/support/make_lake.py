@@ -17,7 +17,7 @@ from tradegraph_dagster.domain.datasets.schema import LabelSpan
 from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL, EVALUATION
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
 from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS
-from tradegraph_dagster.domain.performance.schema import DAILY_PNL
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL, STRATEGY_PNL
 from tradegraph_dagster.domain.quality.schema import (
     BAR_FINDINGS,
     QUARANTINED_BARS,
@@ -25,6 +25,7 @@ from tradegraph_dagster.domain.quality.schema import (
 )
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS, POSITIONS
 from tradegraph_dagster.domain.registry.schema import CHAMPION
+from tradegraph_dagster.domain.risk.schema import GATE_RESULTS
 from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
 
 LABELS_1 = LabelSpan.of_horizon(1).table
@@ -123,11 +124,13 @@ def make_trading_tables(
     held = dict.fromkeys(SYMBOLS[:3], 0)
     prices = {symbol: 20.0 + 10 * number for number, symbol in enumerate(held)}
     cash = equity = peak = 100_000.0
-    books, positions, orders, fills = [], [], [], []
+    won = dict.fromkeys(held, 0.0)
+    books, positions, orders, fills, lines, gates = [], [], [], [], [], []
     for number, session in enumerate(sessions):
         traded = dict.fromkeys(held, 800) if number == 0 else {SYMBOLS[number % 3]: 40}
         side, sign = ("sell", -1) if number % 2 else ("buy", 1)
         notional = 0.0
+        before = {name: shares * prices[name] for name, shares in held.items()}
         for symbol, shares in traded.items():
             key, price = f"{session}-{symbol}", prices[symbol]
             at = datetime(session.year, session.month, session.day, 21, tzinfo=UTC)
@@ -135,6 +138,11 @@ def make_trading_tables(
             fills.append((session, f"E{key}", key, symbol, side, shares, price, 1.0, at))
             held[symbol] += sign * shares
             notional += shares * price
+            before[symbol] += sign * shares * price + 1.0
+            gates += [
+                (session, key, symbol, 1, "live_lock", "pass", "", "{}"),
+                (session, key, symbol, 9, "fat_finger", "fail", "too many shares", "{}"),
+            ]
         cash -= sign * notional + len(traded)
         prices = {name: price * (1 + rng.normal(0.0004, 0.015)) for name, price in prices.items()}
         values = {name: shares * prices[name] for name, shares in held.items()}
@@ -142,6 +150,17 @@ def make_trading_tables(
             (session, name, held[name], held[name], 20.0, prices[name], values[name], 0.0)
             for name in held
         ]
+        for name in held:
+            gain, fee = values[name] - before[name], float(name in traded)
+            won[name] += gain
+            line = {"quantity_shares": held[name], "market_value": values[name], "pnl": gain}
+            lines.append(
+                {
+                    **dict.fromkeys(STRATEGY_PNL.columns, 0.0),
+                    **{"session": session, "strategy": "test", "symbol": name, "fees": fee},
+                    **{**line, "pnl_to_date": won[name]},
+                }
+            )
         previous, equity = equity, cash + sum(values.values())
         peak = max(peak, equity)
         books.append(
@@ -164,13 +183,20 @@ def make_trading_tables(
             }
         )
     weights = [(day, name, 0.3, 0.1, 1, "3") for day in sessions for name in held]
-    rows = ((POSITIONS, positions), (ORDERS, orders), (FILLS, fills), (TARGET_WEIGHTS, weights))
+    rows = (
+        (POSITIONS, positions),
+        (ORDERS, orders),
+        (FILLS, fills),
+        (TARGET_WEIGHTS, weights),
+        (GATE_RESULTS, gates),
+    )
     return [
         *(
             (schema, pl.DataFrame(part, schema=list(schema.columns), orient="row"))
             for schema, part in rows
         ),
         (DAILY_PNL, pl.DataFrame(books)),
+        (STRATEGY_PNL, pl.DataFrame(lines)),
         (BREAKS, BREAKS.empty()),
     ]
 

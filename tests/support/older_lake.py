@@ -14,9 +14,20 @@ from tradegraph_dagster.domain.core.frame_store import FrameStore
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.datasets.schema import LABELS
 from tradegraph_dagster.domain.models.schema import CANDIDATE_MODEL, EVALUATION
+from tradegraph_dagster.domain.performance.schema import DAILY_PNL, STRATEGY_PNL
+from tradegraph_dagster.domain.risk.schema import GATE_RESULTS
 
 ADDED = {
     CANDIDATE_MODEL.name: ("horizon_sessions",),
+    DAILY_PNL.name: (
+        "net_exposure_frac",
+        "concentration_hhi",
+        "unrealised_pnl",
+        "adjustments",
+        "pnl_to_date",
+        "max_drawdown_frac",
+        "deposits",
+    ),
     EVALUATION.name: ("tradable_ic", "tradable_rank_ic", "tradable_names"),
 }
 
@@ -38,9 +49,11 @@ def make_older(store: FrameStore, schema: FrameSchema, partitions: Sequence[date
 
 
 def write_older_market(lake: Path, market: str, sessions: Sequence[date]) -> None:
-    """`write_market` as it was: one folder of labels, which nothing reads now."""
+    """`write_market` as it was: one folder of labels, which nothing reads now, and no gates."""
     write_market(lake, market, sessions)
     store = ParquetFrameStore(lake / market)
-    for schema in (CANDIDATE_MODEL, EVALUATION):
+    for schema in (CANDIDATE_MODEL, DAILY_PNL, EVALUATION):
         make_older(store, schema, sorted(store.partitions(schema.name)))
+    for table in (STRATEGY_PNL, GATE_RESULTS):
+        shutil.rmtree(lake / market / table.name)
     shutil.move(lake / market / LABELS_1.name, lake / market / LABELS.name)

@@ -54,6 +54,12 @@ class PlainMarket:
             upper=upper if upper > reference else reference + CENT,
         )
 
+    def price_cage(self, symbol: str, side: Side, base: Decimal, session: date) -> Decimal | None:
+        return None
+
+    def buy_cap(self, listing: Listing, session: date) -> int | None:
+        return None
+
     def lot_rule(self, symbol: str, session: date) -> LotRule:
         return LotRule(min_buy=100, step=100, max_order=1_000_000)
 

@@ -7,9 +7,12 @@ import shutil
 import tempfile
 import warnings
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import pytest
+
+_databases = count()
 
 
 @cache
@@ -28,3 +31,17 @@ def postgres_url() -> str:
     # Nothing here has to survive a crash of the machine.
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
     return str(server.get_uri())
+
+
+def new_postgres_url() -> str:
+    """URL of a database of its own on that server, without any table."""
+    import psycopg2
+
+    name = f"empty_{next(_databases)}"
+    connection = psycopg2.connect(postgres_url())
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    connection.close()
+    base, _, query = postgres_url().partition("?")
+    return f"{base.rsplit('/', 1)[0]}/{name}?{query}"

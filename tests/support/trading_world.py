@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
 from tradegraph_dagster.adapters.memory.ledger import memory_books
+from tradegraph_dagster.adapters.memory.stopwatch import MemoryStopwatch
 from tradegraph_dagster.adapters.simulated.broker import SimulatedBroker
-from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
 from tradegraph_dagster.domain.core.frame_store import write_sessions
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.core.money import round_half_up
@@ -26,15 +27,19 @@ from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.schema import Fees, Side
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.orders.ports import TradingBooks
-from tradegraph_dagster.domain.orders.schema import OrderIntent
+from tradegraph_dagster.domain.orders.gate_inputs import Surroundings
+from tradegraph_dagster.domain.orders.ports import BrokerSetup, TradingBooks
+from tradegraph_dagster.domain.orders.schema import FILLS, ORDERS, OrderIntent, TradingMode
+from tradegraph_dagster.domain.orders.sending import SubmissionPolicy, SubmissionPorts
 from tradegraph_dagster.domain.orders.step import (
+    DecisionPlan,
     collect_executions,
     decide_session,
     submit_session,
 )
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
-from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
+from tradegraph_dagster.domain.risk.gate_catalogue import configured_gates
+from tradegraph_dagster.domain.risk.schema import RISK_DECISION, ExecutionPolicy
 from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
 
@@ -50,6 +55,20 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "max_drawdown": {"max_drawdown_frac": 0.5},
     "max_order_notional": {"max_order_notional": 10_000_000},
 }
+# Value at risk needs a longer history than these worlds have.
+GATES = tuple(
+    (gate, limits)
+    for gate, limits in configured_gates(
+        "large_account",
+        {
+            "position_limit": {"max_position_frac": 0.25},
+            "exposure_limits": {"max_sector_frac": 2.0},
+            "daily_loss": {"max_loss": 10_000_000, "max_loss_frac": 0.2},
+            "drawdown": {"max_drawdown_frac": 0.5},
+        },
+    )
+    if gate.name != "value_at_risk"
+)
 
 
 @dataclass(frozen=True)
@@ -89,9 +108,18 @@ class World:
         self.ws.store.write(CORPORATE_ACTIONS, session, make_actions(session, *events))
 
     def put_weights(self, session: date, weights: Mapping[str, float]) -> None:
-        """Write target weights of session t, and what they are made from without rows."""
-        for schema in (UNIVERSE, FrameSchema(FEATURES, "", UNIVERSE.columns), FORECASTS):
+        """Write target weights of session t and forecasts, all made from tables without rows."""
+        for schema in (UNIVERSE, FrameSchema(FEATURES, "", UNIVERSE.columns)):
             self.ws.store.write(schema, session, schema.empty())
+        names = sorted({*SYMBOLS, *weights})
+        scores = {
+            "session": [session] * len(names),
+            "symbol": names,
+            "score": [weights.get(symbol, -1.0) for symbol in names],
+            "model_version": ["1"] * len(names),
+        }
+        forecasts = pl.DataFrame(scores, schema=FORECASTS.dtypes)
+        self.ws.store.write(FORECASTS, session, conform_frame(forecasts, FORECASTS))
         rows = [
             {
                 "session": session,
@@ -108,27 +136,64 @@ class World:
 
     def decide(self, session: date, **changes: Any) -> pl.DataFrame:
         """Decide and read back the table."""
-        arguments = {
-            "strategy": "test",
-            "execution": ExecutionPolicy(min_trade_frac=0.0, cash_buffer_frac=0.0),
-            "rules": RULES,
-        } | changes
-        written = decide_session(self.ws, session=session, books=self.books, **arguments)
-        from tradegraph_dagster.domain.risk.schema import RISK_DECISION
+        plan = DecisionPlan(
+            **{
+                "strategy": "test",
+                "execution": ExecutionPolicy(min_trade_frac=0.0, cash_buffer_frac=0.0),
+                "rules": RULES,
+                "gates": GATES,
+                "gate_policy": "large_account",
+            }
+            | changes
+        )
+        decide_session(
+            self.ws,
+            session=session,
+            books=self.books,
+            plan=plan,
+            around=self.surroundings(session),
+        )
+        return self.ws.store.read(RISK_DECISION, [session])
 
-        return self.ws.store.read(RISK_DECISION, [written.partition])
+    def surroundings(self, session: date) -> Surroundings:
+        """A replay on paper, of a model that may be traded."""
+        return Surroundings(
+            mode=TradingMode.PAPER,
+            now=self.ws.calendar.open_at(session) - timedelta(minutes=15),
+            lock_refusal=None,
+            model_refusal=lambda version: None,
+        )
 
-    def submit(self, session: date, broker: Any = None) -> pl.DataFrame:
+    def ports(self, broker: Any = None, *, holder: str = "run-1") -> SubmissionPorts:
+        """What a run of the submission works with; waiting moves the clock."""
+        return SubmissionPorts(
+            self.books,
+            broker or self.broker,
+            self.clock,
+            MemoryStopwatch(self.clock),
+            holder,
+        )
+
+    def submit(
+        self,
+        session: date,
+        broker: Any = None,
+        *,
+        policy: SubmissionPolicy | None = None,
+        deadline: datetime | None = None,
+    ) -> pl.DataFrame:
         """Submit and read back the table."""
-        from tradegraph_dagster.domain.orders.schema import ORDERS
-
-        submit_session(self.ws, session=session, books=self.books, broker=broker or self.broker)
+        submit_session(
+            self.ws,
+            session=session,
+            ports=self.ports(broker),
+            policy=policy or SubmissionPolicy(),
+            deadline=deadline,
+        )
         return self.ws.store.read(ORDERS, [session])
 
     def collect(self, session: date) -> pl.DataFrame:
         """Collect and read back the table."""
-        from tradegraph_dagster.domain.orders.schema import FILLS
-
         collect_executions(self.ws, session=session, books=self.books, broker=self.broker)
         return self.ws.store.read(FILLS, [session])
 
@@ -161,9 +226,8 @@ def make_world(
     ws = Workspace(rules, MemoryFrameStore(), sessions[0])
     clock = FixedClock(datetime(2023, 1, 2, tzinfo=UTC))
     books = memory_books(market=rules.name, clock=clock)
-    broker = SimulatedBroker(
-        folder / "broker.db", ws, books.kill_switch, OPTIONS.model_validate(options or {})
-    )
+    setup = BrokerSetup(folder / "broker.db", ws, books.kill_switch, clock)
+    broker = SimulatedBroker(setup, OPTIONS.model_validate(options or {}))
     world = World(ws, books, broker, sessions, ADJUSTED_BARS.empty(), clock)
     world.put_bars(make_tick_bars(sessions, symbols, seed=seed))
     for session in sessions:
@@ -244,15 +308,16 @@ def make_intent(
     *,
     side: Side = Side.BUY,
     name: str = "",
-    market: str = "plain",
+    **changes: Any,
 ) -> OrderIntent:
     """An order with an id of its own."""
     return OrderIntent(
         client_order_id=name or f"tg1-{session}-{symbol}-{side}",
         decision_id="dec-test",
-        market=market,
+        market=changes.pop("market", "plain"),
         session=session,
         symbol=symbol,
         side=side,
         quantity_shares=quantity_shares,
+        **changes,
     )

@@ -22,11 +22,13 @@ SEALED = (
     "forecasts",
     "target_weights",
     "risk_decision",
+    "gate_results",
     "orders",
     "fills",
     "positions",
     "breaks",
     "daily_pnl",
+    "strategy_pnl",
     "drift_report",
 )
 
@@ -36,15 +38,19 @@ def audit_assets(graph: MarketGraph) -> list[Any]:
 
     @trading_asset(graph, stage="audit", deps=graph.same("daily_pnl", "drift_report"))
     def audit_checkpoint(desk: Any, session: date) -> Written:
-        """Head of the chain, signed, over the fingerprints of everything the session made."""
-        from tradegraph_dagster.domain.audit.step import checkpoint_session
+        """Head of the chain, signed, over the fingerprints of everything the session made.
 
-        return checkpoint_session(
-            desk.workspace,
-            session=session,
-            audit=desk.audit,
-            key=desk.deployment.audit_key(),
-            tables=SEALED,
+        It is also written down outside the ledger.
+        """
+        from tradegraph_dagster.domain.audit.step import checkpoint_session
+        from tradegraph_dagster.resources.chains import access_chain, market_chain
+
+        keys = desk.deployment.audit_keys()
+        written = checkpoint_session(
+            desk.workspace, session=session, audit=desk.audit, keys=keys, tables=SEALED
         )
+        for chain in (market_chain(desk), access_chain(desk)):
+            chain.publish()
+        return written
 
     return [audit_checkpoint]

@@ -1,4 +1,4 @@
-"""Daily profit and loss."""
+"""Daily profit and loss, of the account and by strategy and symbol."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def performance_assets(graph: MarketGraph) -> list[Any]:
 
     @trading_asset(
         graph,
+        "daily_pnl",
+        "strategy_pnl",
         stage="performance",
         deps=[
             *graph.same("positions", "fills", "adjusted_bars"),
@@ -22,12 +24,12 @@ def performance_assets(graph: MarketGraph) -> list[Any]:
             graph.window("daily_pnl", -1, -1),
         ],
     )
-    def daily_pnl(desk: Any, session: date) -> Written:
-        """Equity, profit, fees, turnover, exposure and drawdown of the session."""
+    def daily_pnl(desk: Any, session: date) -> tuple[Written, Written]:
+        """Equity, profit, fees, exposure and drawdown; the same by strategy and symbol."""
         from tradegraph_dagster.adapters.report.metadata import with_equity_plot
         from tradegraph_dagster.domain.performance.step import measure_session
 
-        written = measure_session(desk.workspace, session=session, books=desk.books)
-        return with_equity_plot(desk.workspace.store, written, market=graph.name)
+        account, lines = measure_session(desk.workspace, session=session, books=desk.books)
+        return with_equity_plot(desk.workspace.store, account, market=graph.name), lines
 
     return [daily_pnl]

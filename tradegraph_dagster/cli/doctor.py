@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tradegraph_dagster.cli.audit import chain_row
 from tradegraph_dagster.cli.sources import source_rows
-from tradegraph_dagster.cli.verify import chain_row
 from tradegraph_dagster.domain.core.errors import TradeGraphError
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.market_data.failover import SourcePanel
 from tradegraph_dagster.domain.market_data.health import DataKind
 from tradegraph_dagster.domain.market_data.normalise import Answer
+from tradegraph_dagster.resources.chains import market_chain
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import PROJECT_ROOT, Settings, prepare_process
 
@@ -135,7 +136,7 @@ def _ledger(desk: MarketDesk) -> str:
 
 
 def _chain(desk: MarketDesk) -> str:
-    row = chain_row(desk)
+    row = chain_row(market_chain(desk))
     if not row["intact"]:
         raise OSError(str(row["damage"]))
     return f"{row['entries']} entries intact"

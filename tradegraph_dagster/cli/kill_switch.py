@@ -14,7 +14,10 @@ from tradegraph_dagster.cli.output import (
     print_json,
     print_table,
 )
-from tradegraph_dagster.domain.core.errors import TradingHalted
+from tradegraph_dagster.cli.proof import CodeOption, PersonOption, open_access, prove
+from tradegraph_dagster.domain.access.proof import ProvenPerson
+from tradegraph_dagster.domain.access.roles import Right
+from tradegraph_dagster.domain.core.errors import StoreError, TradeGraphError, TradingHalted
 
 app = typer.Typer(no_args_is_help=True, help="Stop trading, and allow it again.")
 
@@ -25,7 +28,7 @@ def kill_switch_status(
 ) -> None:
     """Whether trading may go on; exit status 1 while it may not."""
     with domain_errors():
-        state = {name: desk.books.kill_switch.engaged() for name, desk in open_desks().items()}
+        state = {name: _state(desk) for name, desk in open_desks().items()}
     if as_json:
         print_json(state)
     else:
@@ -42,41 +45,79 @@ def kill_switch_engage(
     reason: Annotated[str, typer.Option(help="Why.")],
     market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
     actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
+    cancel: Annotated[
+        bool,
+        typer.Option("--cancel/--no-cancel", help="Ask the broker to cancel what still works."),
+    ] = True,
 ) -> None:
-    """Stop trading now."""
+    """Stop trading now and cancel what still works; anyone may, without a code.
+
+    Exit status 1 where an order may still fill; the switch is engaged all the same.
+    """
     with domain_errors():
         said, who = spoken(reason), actor or login_name()
-        for name, desk in chosen_desks(market).items():
+        desks = chosen_desks(market)
+        for name, desk in desks.items():
             desk.books.kill_switch.engage(reason=said, actor=who)
             console.print(f"{name}: engaged")
+        # Every market stands before the first broker is asked anything.
+        is_done = [_cancel(name, desk, said) for name, desk in desks.items()] if cancel else []
+    raise typer.Exit(0 if all(is_done) else 1)
 
 
 @app.command("reset")
 def kill_switch_reset(
     reason: Annotated[str, typer.Option(help="Why it is safe.")],
     market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    actor: Annotated[
-        str, typer.Option(help="Who; the login name when absent. It takes two people.")
-    ] = "",
+    person: PersonOption = "",
+    code: CodeOption = "",
 ) -> None:
     """Allow trading again; the first call is a request that somebody else must confirm."""
     with domain_errors():
-        said, who = spoken(reason), actor or login_name()
+        said = spoken(reason)
+        desks = chosen_desks(market)
         engaged = {
             name: desk
-            for name, desk in chosen_desks(market).items()
+            for name, desk in desks.items()
             if desk.books.kill_switch.engaged() is not None
         }
         if not engaged:
             console.print("not engaged")
-        outcomes = [_reset(name, desk, said, who) for name, desk in engaged.items()]
+            raise typer.Exit(0)
+        access = open_access(next(iter(engaged.values())).deployment)
+        proven = prove(access, Right.RESET_KILL_SWITCH, person, code)
+        outcomes = [_reset(name, desk, said, proven) for name, desk in engaged.items()]
     raise typer.Exit(0 if all(outcomes) else 1)
 
 
-def _reset(name: str, desk: Any, reason: str, actor: str) -> bool:
+def _state(desk: Any) -> str | None:
+    """The reason; a switch that cannot be read counts as engaged."""
+    try:
+        reason: str | None = desk.books.kill_switch.engaged()
+    except StoreError as error:
+        return f"cannot be read, which counts as engaged: {error}"
+    return reason
+
+
+def _cancel(name: str, desk: Any, reason: str) -> bool:
+    """Ask the broker to cancel working orders, as far as it answers, and say what came of it."""
+    from tradegraph_dagster.resources.cancels import cancel_working
+
+    try:
+        report = cancel_working(desk, reason=reason)
+    except TradeGraphError as error:
+        errors.print(f"{name}: nothing could be canceled: {error}", markup=False)
+        return False
+    console.print(f"{name}: {report.counts}")
+    for order, why in report.failed.items():
+        errors.print(f"{name}: {order} may still fill: {why}", markup=False)
+    return not report.failed
+
+
+def _reset(name: str, desk: Any, reason: str, person: ProvenPerson) -> bool:
     """Reset one market; a first request is refused with who may confirm it, and others go on."""
     try:
-        desk.books.kill_switch.reset(reason=reason, actor=actor)
+        desk.books.kill_switch.reset(reason=reason, person=person)
     except TradingHalted as error:
         errors.print(f"{name}: {error}", markup=False)
         return False

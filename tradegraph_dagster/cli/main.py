@@ -10,8 +10,19 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli import features, kill_switch, quarantine, sources
+from tradegraph_dagster.cli import (
+    audit,
+    credentials,
+    features,
+    kill_switch,
+    live_lock,
+    people,
+    quarantine,
+    reconcile,
+    sources,
+)
 from tradegraph_dagster.cli.desks import chosen_desks, open_desks, require_market
+from tradegraph_dagster.cli.fake_alpaca import fake_alpaca
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -20,17 +31,23 @@ from tradegraph_dagster.cli.output import (
     print_json,
     print_table,
 )
+from tradegraph_dagster.cli.trace import trace
 from tradegraph_dagster.cli.vendor_import import import_files
 from tradegraph_dagster.settings import PROJECT_ROOT, load_settings, prepare_process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
-audit = typer.Typer(no_args_is_help=True, help="The tamper-evident record.")
+app.add_typer(audit.app, name="audit")
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(features.app, name="features")
 app.add_typer(kill_switch.app, name="kill-switch")
+app.add_typer(live_lock.app, name="live")
+app.add_typer(people.app, name="people")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(sources.app, name="sources")
-app.add_typer(audit, name="audit")
 app.command("import")(import_files)
+app.command("fake-alpaca")(fake_alpaca)
+app.command()(trace)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Market = Annotated[str, typer.Option("--market", "-m", help="us or cn.")]
@@ -168,20 +185,6 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
         raise typer.Exit(process.wait())
     except KeyboardInterrupt:
         process.wait()
-
-
-@audit.command("verify")
-def audit_verify(as_json: Json = False) -> None:
-    """Check every entry of every chain against its hash, signature and checkpoints."""
-    from tradegraph_dagster.cli.verify import chain_row
-
-    with domain_errors():
-        rows = [chain_row(desk) for desk in open_desks().values()]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Audit chain", rows)
-    raise typer.Exit(0 if all(row["intact"] for row in rows) else 1)
 
 
 def _runner() -> Any:

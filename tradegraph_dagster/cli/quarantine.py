@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli.desks import chosen_desks, login_name, require_market, spoken
+from tradegraph_dagster.cli.desks import chosen_desks, require_market, spoken
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -17,6 +17,8 @@ from tradegraph_dagster.cli.output import (
     print_json,
     print_table,
 )
+from tradegraph_dagster.cli.proof import CodeOption, PersonOption, speaker
+from tradegraph_dagster.domain.access.roles import Right
 from tradegraph_dagster.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Bars that the gates took out.")
@@ -51,7 +53,8 @@ def release(
     session: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD.")],
     symbol: Annotated[str, typer.Option(help="Such as 600000.SH.")],
     reason: Annotated[str, typer.Option(help="Why the bar is right after all.")],
-    actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
+    person: PersonOption = "",
+    code: CodeOption = "",
 ) -> None:
     """Let one bar through: recorded in the audit chain, then the gates run again."""
     from tradegraph_dagster.cli.runs import Runner
@@ -59,7 +62,9 @@ def release(
     with domain_errors(), Runner(load_settings()) as runner:
         require_market(runner.desks.settings, market)
         desk, day = runner.desks[market], session.date()
-        record(desk, day, symbol, reason=spoken(reason), actor=actor or login_name())
+        said = spoken(reason)
+        who = speaker(runner.desks.settings, Right.RELEASE_QUARANTINE, person, code)
+        record(desk, day, symbol, reason=said, actor=who)
         judged = doubted(desk, day)
         before = validated_fingerprints(desk, judged)
         outcome = runner.run(market, "gates", judged)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import secrets
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
@@ -15,11 +17,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tradegraph_dagster.adapters.jsonl.checkpoint_journal import JsonlCheckpointJournal
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.adapters.system.clock import SystemClock
-from tradegraph_dagster.domain.audit.ports import AuditLog
+from tradegraph_dagster.adapters.system.stopwatch import SystemStopwatch
+from tradegraph_dagster.domain.access.ports import LiveLockBook
+from tradegraph_dagster.domain.audit.ports import AuditLog, CheckpointJournal
+from tradegraph_dagster.domain.audit.redaction import Redactor
 from tradegraph_dagster.domain.core.clock import Clock
-from tradegraph_dagster.domain.core.errors import ConfigError, TradingHalted
+from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.market_data.failover import SourcePanel, SourceWatch
@@ -29,7 +35,7 @@ from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.models.ports import ModelRegistry
 from tradegraph_dagster.domain.models.schema import TrainingPlan
-from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
+from tradegraph_dagster.domain.orders.ports import Broker, BrokerSetup, TradingBooks
 from tradegraph_dagster.domain.quality.ports import ReleaseBook, TableContract
 from tradegraph_dagster.market_settings import MarketSettings
 from tradegraph_dagster.settings import Settings
@@ -37,6 +43,8 @@ from tradegraph_dagster.settings import Settings
 if TYPE_CHECKING:
     from tradegraph_dagster.domain.monitoring.health import HaltLimits
     from tradegraph_dagster.domain.monitoring.readiness import Surroundings
+    from tradegraph_dagster.domain.orders.sending import SubmissionPorts
+    from tradegraph_dagster.resources.live_door import LiveDoor
 
 # How long after its scheduled start the after-close job may take.
 GRACE_MINUTES = 30
@@ -118,6 +126,8 @@ class MarketDesk:
             market=self.name,
             clock=self.clock,
             audit_key=self.deployment.audit_key(),
+            redactor=self.redactor,
+            journal=self.checkpoints,
         )
 
     @cached_property
@@ -135,9 +145,44 @@ class MarketDesk:
         return self._ledger.books  # type: ignore[no-any-return]
 
     @property
+    def ledger_engine(self) -> Any:
+        """The ledger's database, for what all markets keep in it together."""
+        return self._ledger.engine
+
+    @property
     def audit(self) -> AuditLog:
         """The audit chain."""
         return self._ledger.audit  # type: ignore[no-any-return]
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Takes secrets out of what is recorded; what decrypts one has it learn it."""
+        return Redactor(*self.deployment.secret_values())
+
+    @cached_property
+    def checkpoints(self) -> CheckpointJournal:
+        """Checkpoints of the audit chain, outside the ledger."""
+        folder = self.deployment.checkpoint_dir
+        return JsonlCheckpointJournal(folder / f"{self.name}.jsonl")
+
+    @property
+    def live_door(self) -> LiveDoor:
+        """What must hold before a live venue is asked, or gets an order."""
+        from tradegraph_dagster.resources.live_door import LiveDoor
+
+        return LiveDoor(
+            mode=self.settings.mode,
+            is_enabled=self.deployment.is_live_enabled,
+            host=self.settings.broker.host,
+            books=self.books,
+            lock=self.live_lock,
+            clock=self.clock,
+        )
+
+    @property
+    def live_lock(self) -> LiveLockBook:
+        """The lock of live trading."""
+        return self._ledger.live_lock  # type: ignore[no-any-return]
 
     @property
     def releases(self) -> ReleaseBook:
@@ -146,15 +191,41 @@ class MarketDesk:
 
     @cached_property
     def broker(self) -> Broker:
-        """Where orders go."""
+        """Where orders go; opening it asks nobody."""
+        from tradegraph_dagster.resources.sealed_options import with_sealed_secrets
+
         kind = self.settings.broker.kind
         module = importlib.import_module(f"tradegraph_dagster.adapters.{kind}.broker")
         self.deployment.root.mkdir(parents=True, exist_ok=True)
-        return module.BROKER(  # type: ignore[no-any-return]
-            self.deployment.root / f"broker_{self.name}.db",
-            self.workspace,
-            self.books.kill_switch,
+        setup = BrokerSetup(
+            path=self.deployment.root / f"broker_{self.name}.db",
+            workspace=self.workspace,
+            kill_switch=self.books.kill_switch,
+            clock=self.clock,
+            contact=self.live_door.contact,
+        )
+        options = with_sealed_secrets(
             self.settings.broker.parsed_options,
+            kind,
+            settings=self.deployment,
+            clock=self.clock,
+            redactor=self.redactor,
+        )
+        return module.BROKER(setup, options)  # type: ignore[no-any-return]
+
+    @property
+    def submission_ports(self) -> SubmissionPorts:
+        """What a run that sends orders works with; each run is a holder of its own."""
+        from tradegraph_dagster.domain.orders.sending import SubmissionPorts
+
+        # Numbers of processes return; a chance part does not.
+        holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        return SubmissionPorts(
+            books=self.books,
+            broker=self.broker,
+            clock=self.clock,
+            stopwatch=SystemStopwatch(),
+            holder=holder,
         )
 
     @cached_property
@@ -191,16 +262,12 @@ class MarketDesk:
         return folder
 
     def require_armed(self) -> None:
-        """Refuse to send orders from an environment that is not armed.
+        """Refuse to send live orders unless live trading is armed; other modes need no arming.
 
         Raises:
-            TradingHalted: The environment is live; arming is an act, not a setting.
+            TradingHalted: It is not armed for this venue; arming is an act, not a setting.
         """
-        if self.deployment.environment == "live":
-            raise TradingHalted(
-                "environment live is not armed: expected an armed live lock, found none; "
-                "trade in paper, or arm live first"
-            )
+        self.live_door.require_armed(lambda: self.broker.venue)
 
     def latest_closed(self) -> date:
         """The newest session that has closed, or the end of a closed history.
@@ -238,20 +305,6 @@ class MarketDesk:
             halted=self.books.kill_switch.engaged(),
             reach=self.feature_set.lookback,
         )
-
-    def require_sendable(self, session: date) -> None:
-        """Refuse to send orders for a session that has opened; a closed history is a replay.
-
-        Raises:
-            TradingHalted: The open has passed; unsent intents are denied at settlement.
-        """
-        opens = self.market.calendar.open_at(session)
-        if self.settings.history_last is None and self.clock.now() >= opens:
-            raise TradingHalted(
-                f"orders must be sent before the open at {opens.isoformat()}, found "
-                f"{self.clock.now().isoformat()}; settle the session, then go on with the next",
-                session=session,
-            )
 
     def _newest(self, delay: timedelta) -> date:
         last, calendar = self.settings.history_last, self.market.calendar

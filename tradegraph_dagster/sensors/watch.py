@@ -1,7 +1,7 @@
 """The sensors of a deployment. They read small state only; what they decide is in `monitoring`.
 
 The broker reads the kill switch before each order; the sensor here is the second line, which
-engages it and cancels runs that were about to trade.
+engages it, cancels runs that were about to trade, and asks the broker to cancel what still works.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,9 @@ from tradegraph_dagster.partitions import next_month
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 from tradegraph_dagster.settings import Settings
 
+_SENSOR = "kill_switch_sensor"
+# In a cursor: a cause that came while the switch was engaged for another one.
+_WAITING = "waiting: "
 WATCH_SECONDS = 30
 FRESHNESS_SECONDS = 300
 
@@ -56,21 +59,25 @@ def kill_switch_sensor(
         if not reasons:
             return dg.SensorResult(skip_reason="nothing calls for a halt", cursor="")
         # Acted on once: after two people have reset the switch, the same cause does not undo it.
-        acted = [reason for reason in reasons if reason in (context.cursor or "").splitlines()]
+        seen = (context.cursor or "").splitlines()
+        acted = [reason for reason in reasons if reason in seen]
         new = [reason for reason in reasons if reason not in acted]
         if not new:
             return dg.SensorResult(
                 skip_reason=f"acted on already: {'; '.join(acted)}", cursor="\n".join(acted)
             )
-        if desk.books.kill_switch.engaged() is None:
-            desk.books.kill_switch.engage(reason="; ".join(new), actor="kill_switch_sensor")
-            acted += new
         # A cause that the switch does not name waits: it engages once the other was reset.
+        is_off = desk.books.kill_switch.engaged() is None
+        if is_off or any(_WAITING + reason not in seen for reason in new):
+            # While it is engaged, this voids a reset that was asked for before the cause came. Once
+            # a cause, or nobody could reset the switch while one lasts.
+            desk.books.kill_switch.engage(reason="; ".join(new), actor=_SENSOR)
         stopped = _cancel_order_runs(context.instance, graph.name)
-        return dg.SensorResult(
-            skip_reason=f"kill switch engaged: {'; '.join(new)}; {stopped} order runs cancelled",
-            cursor="\n".join(acted),
-        )
+        said = f"kill switch engaged: {'; '.join(new)}; {stopped} order runs cancelled"
+        if is_off:
+            said += f"; {_cancel_orders(context, desk, '; '.join(new))}"
+        cursor = [*acted, *(new if is_off else [_WAITING + reason for reason in new])]
+        return dg.SensorResult(skip_reason=said, cursor="\n".join(cursor))
 
     return sensor
 
@@ -211,6 +218,27 @@ def _active_runs(instance: dg.DagsterInstance, job: str) -> Sequence[Any]:
     """Runs of a job that are queued or under way."""
     active = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
     return instance.get_runs(dg.RunsFilter(statuses=active, job_name=job))
+
+
+def _cancel_orders(context: dg.SensorEvaluationContext, desk: MarketDesk, reason: str) -> str:
+    """Ask the broker to cancel what still works, once, and say what came of it."""
+    from tradegraph_dagster.resources.cancels import cancel_working
+
+    try:
+        report = cancel_working(desk, reason=reason)
+    except TradeGraphError as error:
+        context.log.exception("no order could be canceled")
+        return f"no order could be canceled: {error}"
+    for order, why in report.failed.items():
+        context.log.error("order %s may still fill: %s", order, why)
+    if report.ended or report.asked or report.failed:
+        details = {
+            "ended": sorted(report.ended),
+            "asked": list(report.asked),
+            "failed": dict(report.failed),
+        }
+        desk.audit.append("orders_canceled", user=_SENSOR, details=details)
+    return report.counts
 
 
 def _cancel_order_runs(instance: dg.DagsterInstance, market: str) -> int:

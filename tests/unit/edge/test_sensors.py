@@ -11,17 +11,22 @@ import polars as pl
 import pytest
 
 from tests.support.deployment import LAST, small_settings
+from tests.support.ledgers import record_orders, send
+from tests.support.people import proven
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.assets._graph import MarketGraph
-from tradegraph_dagster.domain.core.errors import TradingHalted
+from tradegraph_dagster.domain.access.proof import ProvenPerson
+from tradegraph_dagster.domain.core.errors import StoreUnavailable, TradingHalted
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
+from tradegraph_dagster.domain.orders.schema import SendVerdict
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS
 from tradegraph_dagster.jobs import MARKET_TAG, job_name
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
+from tradegraph_dagster.resources.order_desk import sending_deadline
 from tradegraph_dagster.sensors.watch import (
     drift_sensor,
     failed_run_sensor,
@@ -88,11 +93,11 @@ def test_a_loss_engages_the_switch(desks, graph, context, changes, reason) -> No
     assert "kill switch engaged" in answer.skip_reason.skip_message
 
 
-def _break(desk: MarketDesk) -> None:
+def _break(desk: MarketDesk, kind: str = "cash_mismatch", symbol: str = "") -> None:
     found = {
         "session": LAST,
-        "kind": "cash_mismatch",
-        "symbol": "",
+        "kind": kind,
+        "symbol": symbol,
         "reference": "",
         "expected": "100.00",
         "found": "99.00",
@@ -100,17 +105,27 @@ def _break(desk: MarketDesk) -> None:
     desk.workspace.store.write(BREAKS, LAST, pl.DataFrame([found], schema=BREAKS.dtypes))
 
 
-def test_a_break_engages_the_switch(desks, graph, context) -> None:
+def test_a_break_of_the_whole_market_engages_the_switch(desks, graph, context) -> None:
     _settle(desks["cn"])
     _break(desks["cn"])
     kill_switch_sensor(graph, desks)(context)
-    assert "cash_mismatch" in desks["cn"].books.kill_switch.engaged()
+    assert "1 breaks of the whole market, the first cash_mismatch" in (
+        desks["cn"].books.kill_switch.engaged()
+    )
+
+
+def test_a_break_of_a_symbol_blocks_only_that_and_engages_nothing(desks, graph, context) -> None:
+    _settle(desks["cn"])
+    _break(desks["cn"], "qty_mismatch", "600000.SH")
+    kill_switch_sensor(graph, desks)(context)
+    assert desks["cn"].books.kill_switch.engaged() is None
 
 
 def _reset(desk: MarketDesk) -> None:
+    ann, bob = (proven(name, at=desk.clock.now()) for name in ("ann", "bob"))
     with pytest.raises(TradingHalted, match="anyone but ann"):
-        desk.books.kill_switch.reset(actor="ann", reason="looked at")
-    desk.books.kill_switch.reset(actor="bob", reason="looked at")
+        desk.books.kill_switch.reset(person=ann, reason="looked at")
+    desk.books.kill_switch.reset(person=bob, reason="looked at")
     assert desk.books.kill_switch.engaged() is None
 
 
@@ -147,6 +162,62 @@ def test_a_cause_that_comes_while_the_switch_is_engaged_is_looked_at_on_its_own(
     _reset(desk)
     _look(sensor, context)
     assert "cash_mismatch" in desk.books.kill_switch.engaged()
+
+
+def test_a_cause_that_comes_while_a_reset_is_asked_for_voids_it_once(desks, graph, context) -> None:
+    """Once, or nobody could reset the switch while the cause lasts."""
+    desk, sensor = desks["cn"], kill_switch_sensor(graph, desks)
+    ann, bob = (proven(name, at=desk.clock.now()) for name in ("ann", "bob"))
+
+    def ask(person: ProvenPerson, words: str) -> None:
+        with pytest.raises(TradingHalted, match=words):
+            desk.books.kill_switch.reset(person=person, reason="looked at")
+
+    _settle(desk, return_frac=-0.06)
+    _look(sensor, context)
+    ask(ann, "anyone but ann")
+    _break(desk)
+    _look(sensor, context)
+    ask(bob, "anyone but bob")
+    _look(sensor, context)
+    desk.books.kill_switch.reset(person=ann, reason="looked at")
+    assert desk.books.kill_switch.engaged() is None
+    _look(sensor, context)
+    assert "cash_mismatch" in desk.books.kill_switch.engaged()
+    _reset(desk)
+    _look(sensor, context)
+    assert desk.books.kill_switch.engaged() is None
+
+
+def test_engaging_cancels_what_works_and_says_what_may_still_fill(desks, graph, context) -> None:
+    """The broker never saw the order, so nothing says that it cannot fill."""
+    desk, sensor = desks["cn"], kill_switch_sensor(graph, desks)
+    record_orders(desk.books, "cn", session=LAST)
+    assert send(desk.books).verdict is SendVerdict.GO
+    _settle(desk, return_frac=-0.06)
+    answer = sensor(context)
+    assert "0 orders ended, 0 cancels under way, 1 failed" in answer.skip_reason.skip_message
+    assert desk.books.orders.order("tg1-a").misses == 1
+    entry = desk.audit.head()
+    assert entry.event == "orders_canceled"
+    assert entry.details["failed"] == {"tg1-a": "the broker says that it never saw it"}
+    context.update_cursor(answer.cursor)
+    _look(sensor, context)
+    assert desk.books.orders.order("tg1-a").misses == 1
+
+
+def test_a_broker_that_cannot_be_opened_keeps_nothing_from_being_halted(
+    desks, graph, context, monkeypatch
+) -> None:
+    def unavailable(desk: MarketDesk, *, reason: str) -> None:
+        raise StoreUnavailable(f"no database for {desk.market.name}, {reason}")
+
+    monkeypatch.setattr("tradegraph_dagster.resources.cancels.cancel_working", unavailable)
+    _settle(desks["cn"], return_frac=-0.06)
+    answer = kill_switch_sensor(graph, desks)(context)
+    assert "daily loss" in desks["cn"].books.kill_switch.engaged()
+    assert "no order could be canceled: no database for cn" in answer.skip_reason.skip_message
+    assert "daily loss" in answer.cursor
 
 
 def test_stale_data_engages_the_switch(desks, graph, context) -> None:
@@ -250,12 +321,11 @@ def test_a_session_that_has_just_closed_is_neither_late_nor_stale(just_closed, c
     assert just_closed["cn"].books.kill_switch.engaged() is None
 
 
-def test_orders_are_not_sent_after_the_open(just_closed) -> None:
-    following = just_closed["cn"].market.calendar.following(LAST)
-    just_closed["cn"].require_sendable(following)
-    just_closed["cn"].clock.advance(timedelta(days=1))
-    with pytest.raises(TradingHalted, match="before the open"):
-        just_closed["cn"].require_sendable(following)
+def test_orders_are_not_sent_after_the_open_but_in_a_replay(just_closed, desks) -> None:
+    calendar = just_closed["cn"].market.calendar
+    following = calendar.following(LAST)
+    assert sending_deadline(just_closed["cn"], following) == calendar.open_at(following)
+    assert sending_deadline(desks["cn"], LAST) is None
 
 
 def test_a_cause_that_was_acted_on_does_not_undo_a_reset(desks, graph) -> None:
@@ -263,9 +333,7 @@ def test_a_cause_that_was_acted_on_does_not_undo_a_reset(desks, graph) -> None:
     switch, sensor = desks["cn"].books.kill_switch, kill_switch_sensor(graph, desks)
     with dg.DagsterInstance.ephemeral() as instance:
         first = sensor(dg.build_sensor_context(instance=instance))
-        with pytest.raises(TradingHalted):
-            switch.reset(reason="looked at it", actor="alice")
-        switch.reset(reason="agreed", actor="bob")
+        _reset(desks["cn"])
         again = sensor(dg.build_sensor_context(instance=instance, cursor=first.cursor))
         assert switch.engaged() is None
         assert "acted on already" in again.skip_reason.skip_message

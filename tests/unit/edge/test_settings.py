@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.market_data.health import RoutingPolicy
+from tradegraph_dagster.domain.orders.schema import TradingMode
 from tradegraph_dagster.settings import ENVIRONMENTS, PROJECT_ROOT, load_settings
 
 DEMO = yaml.safe_load((PROJECT_ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
@@ -185,3 +186,142 @@ def test_demo_history_spans_at_least_three_years() -> None:
         assert market.history_last is not None
         assert (market.history_last - market.history_first).days >= 3 * 365
         assert market.training.first_month > date(2000, 1, 1)
+
+
+ALPACA = {"kind": "alpaca", "options": {"opening_session": date(2026, 11, 20)}}
+LIVE_ALPACA = {"kind": "alpaca", "options": {**ALPACA["options"], "account": "live"}}
+
+
+@pytest.fixture
+def written_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Write the demo's us market as the environment live, changed, and load it."""
+
+    def load(**changes: object):
+        market = {**DEMO["markets"]["us"], **changes}
+        content = {**DEMO, "environment": "live", "markets": {"us": market}}
+        file = tmp_path / "live.yaml"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        monkeypatch.setenv("TRADEGRAPH_CONFIG", str(file))
+        return load_settings("live").markets["us"]
+
+    return load
+
+
+class TestModes:
+    def test_paper_is_the_mode_unless_said(self, written) -> None:
+        assert written("markets.us.broker", ALPACA).markets["us"].mode is TradingMode.PAPER
+        dry = written("markets.us.mode", "dry_run").markets["us"]
+        assert dry.submission_policy.mode is TradingMode.DRY_RUN
+
+    def test_live_takes_no_mode_by_default(self, written_live) -> None:
+        with pytest.raises(ConfigError, match=r"markets\.us\.mode: absent; live takes no mode"):
+            written_live()
+        assert written_live(mode="dry_run").mode is TradingMode.DRY_RUN
+
+    def test_live_needs_a_live_account(self, written_live) -> None:
+        for broker in (DEMO["markets"]["us"]["broker"], ALPACA):
+            with pytest.raises(ConfigError, match="which has no live account"):
+                written_live(mode="live", broker=broker)
+        market = written_live(mode="live", broker=LIVE_ALPACA)
+        assert (market.mode, market.broker.host) == (TradingMode.LIVE, "api.alpaca.markets")
+
+    def test_paper_refuses_a_live_account(self, written, written_live) -> None:
+        with pytest.raises(ConfigError, match="found paper with a live account"):
+            written("markets.us.broker", LIVE_ALPACA)
+        with pytest.raises(ConfigError, match="found paper with a live account"):
+            written_live(mode="paper", broker=LIVE_ALPACA)
+
+    def test_live_is_for_the_environment_live_only(self, written, monkeypatch) -> None:
+        monkeypatch.setenv("TRADEGRAPH_MARKETS__US__BROKER__KIND", "alpaca")
+        monkeypatch.setenv(
+            "TRADEGRAPH_MARKETS__US__BROKER__OPTIONS",
+            "{opening_session: 2026-11-20, account: live}",
+        )
+        with pytest.raises(ConfigError, match="allowed in the environment live only"):
+            written("markets.us.mode", "live")
+
+    @pytest.mark.parametrize("found", ["LIVE", "real", 1, None, True])
+    def test_another_word_is_refused(self, written, found: object) -> None:
+        with pytest.raises(ConfigError, match="allowed: dry_run, paper, live"):
+            written("markets.us.mode", found)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "opening_session"),
+        ({"opening_session": "soon"}, "opening_session"),
+        ({"time_in_force": "gtc"}, "time_in_force"),
+        ({"requests_per_minute": 200.0}, "requests_per_minute"),
+        ({"local_url": "https://api.alpaca.markets"}, "this machine"),
+        ({"key_id": "PK1"}, "TRADEGRAPH_SECRET_ALPACA_KEY_ID"),
+        ({"paper": True}, "paper: unknown key"),
+    ],
+)
+def test_the_alpaca_brokers_options_are_checked_when_read(written, options, said: str) -> None:
+    given = {"kind": "alpaca", "options": {**ALPACA["options"], **options} if options else {}}
+    with pytest.raises(ConfigError, match=said):
+        written("markets.us.broker", given)
+
+
+@pytest.mark.parametrize("kind", ["memory", "files", "sample"])
+def test_a_broker_that_would_forget_or_is_none_cannot_be_chosen(written, kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"found '{kind}', allowed: alpaca, simulated"):
+        written("markets.us.broker", {"kind": kind})
+
+
+def test_a_run_waits_a_minimum_before_it_sends_again(written) -> None:
+    with pytest.raises(ConfigError, match=r"grace_seconds: found 5\.0, allowed: 30 to 3600"):
+        written("markets.us.submission.grace_seconds", 5.0)
+    assert (
+        written("markets.us.submission.grace_seconds", 60.0)
+        .markets["us"]
+        .submission_policy.grace_seconds
+        == 60.0
+    )
+
+
+def test_retired_audit_keys_come_after_the_signing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEGRAPH_SECRET_AUDIT_KEY", "11" * 32)
+    settings = load_settings("demo", {"data_dir": str(tmp_path)})
+    assert settings.audit_keys().keys == (b"\x11" * 32,)
+    monkeypatch.setenv("TRADEGRAPH_SECRET_AUDIT_KEYS_RETIRED", "22" * 32 + "," + "33" * 32)
+    assert settings.audit_keys().keys == (b"\x11" * 32, b"\x22" * 32, b"\x33" * 32)
+
+
+@pytest.mark.parametrize("name", ["AUDIT_KEY", "AUDIT_KEYS_RETIRED"])
+def test_an_audit_key_that_is_no_hex_is_refused_without_showing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"TRADEGRAPH_SECRET_{name}", "canary")
+    with pytest.raises(ConfigError, match=f"{name}: expected hex") as caught:
+        load_settings("demo", {"data_dir": str(tmp_path)}).audit_keys()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["AUDIT_KEY", "AUDIT_KEYS_RETIRED"])
+def test_a_short_audit_key_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"TRADEGRAPH_SECRET_{name}", "ab" * 31)
+    with pytest.raises(ConfigError, match=f"{name}: expected at least 64 hex digits, found 62"):
+        load_settings("demo", {"data_dir": str(tmp_path)}).audit_keys()
+
+
+def test_every_secret_that_is_set_is_to_be_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEGRAPH_SECRET_AUDIT_KEYS_RETIRED", "2222,3333")
+    monkeypatch.setenv("TRADEGRAPH_SECRET_ALPACA_SECRET_KEY", "canary")
+    url = "postgresql://me:p%40ss@host/ledger"
+    settings = load_settings("demo", {"data_dir": str(tmp_path), "ledger_url": url})
+    assert {"canary", "2222", "3333", "p@ss"} <= set(settings.secret_values())
+
+
+def test_audit_checkpoints_go_where_the_operator_says(tmp_path: Path) -> None:
+    settings = load_settings("demo", {"data_dir": str(tmp_path)})
+    assert settings.checkpoint_dir == tmp_path / "checkpoints"
+    far = load_settings("demo", {"data_dir": str(tmp_path), "audit.checkpoint_dir": "/mnt/worm"})
+    assert far.checkpoint_dir == Path("/mnt/worm")

@@ -1,1 +1,1 @@
-"""US bars, instruments, corporate actions and trading days from Alpaca, through alpaca-py."""
+"""Alpaca, through alpaca-py: US bars, instruments, corporate actions, trading days; and orders."""

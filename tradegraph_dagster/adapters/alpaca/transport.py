@@ -34,7 +34,6 @@ from requests.adapters import HTTPAdapter
 
 from tradegraph_dagster.adapters.alpaca.options import AlpacaOptions
 from tradegraph_dagster.domain.core.errors import (
-    ConfigError,
     SchemaError,
     SourceRefused,
     SourceSuspect,
@@ -86,16 +85,26 @@ class Pace:
         self._tokens = float(BURST)
         self._filled_at = monotonic()
 
-    def wait(self) -> None:
-        """Return when the next request may be sent."""
+    def due_in(self) -> float:
+        """Seconds until the next request may be sent."""
         now = self._monotonic()
         self._tokens = min(BURST, self._tokens + (now - self._filled_at) * self._per_second)
         self._filled_at = now
-        if self._tokens < 1.0:
-            self.sleep((1.0 - self._tokens) / self._per_second)
+        return max((1.0 - self._tokens) / self._per_second, 0.0)
+
+    def wait(self) -> None:
+        """Return when the next request may be sent."""
+        due = self.due_in()
+        if due > 0.0:
+            self.sleep(due)
             self._filled_at = self._monotonic()
             self._tokens = 1.0
         self._tokens -= 1.0
+
+    def hold(self, seconds: float) -> None:
+        """Let the next request wait at least that long."""
+        self.due_in()
+        self._tokens = min(self._tokens, 1.0 - seconds * self._per_second)
 
 
 class AlpacaGateway:
@@ -112,10 +121,10 @@ class AlpacaGateway:
     def __init__(self, options: AlpacaOptions, pace: Pace | None = None) -> None:
         self._waits = tuple(options.retry_waits_s)
         self._pace = pace or Pace(options.requests_per_minute)
-        self._secrets = _secrets(options)
+        self._secrets = options.keys(f"source {NAME}")
         key, secret = self._secrets
         timeout = (options.connect_timeout_s, options.read_timeout_s)
-        self._wire = _Wire(timeout, self._record if options.record_dir else None)
+        self._wire = Wire(timeout, self._record if options.record_dir else None)
         self._options = options
         data, trading = options.data_url, options.trading_url
         self._clients: Mapping[str, RESTClient] = {
@@ -124,7 +133,7 @@ class AlpacaGateway:
             "trading": TradingClient(key, secret, raw_data=True, url_override=trading),
         }
         for client in self._clients.values():
-            _tame(client, self._wire)
+            tame_client(client, self._wire)
 
     def bars(self, params: Mapping[str, Any]) -> Iterator[Page]:
         """Pages of /v2/stocks/bars, each `body` the mapping symbol -> list of bars."""
@@ -263,7 +272,7 @@ class AlpacaGateway:
         return repr(text[:_EXCERPT_CHARACTERS])
 
 
-class _Wire(HTTPAdapter):
+class Wire(HTTPAdapter):
     """Sends with time-outs, and keeps the newest answer for its status, date and limits."""
 
     def __init__(
@@ -277,6 +286,7 @@ class _Wire(HTTPAdapter):
         self.answer: requests.Response | None = None
 
     def send(self, request: Any, *args: Any, **given: Any) -> requests.Response:
+        """One request, within the time-outs."""
         given["timeout"] = self._timeout
         answer = super().send(request, *args, **given)
         self.answer = answer
@@ -301,25 +311,15 @@ class _Wire(HTTPAdapter):
         return None
 
 
-def _tame(client: RESTClient, wire: _Wire) -> None:
+def tame_client(client: RESTClient, wire: Wire) -> None:
     """No retries of its own, no proxy or .netrc, and no host but the one it was made for."""
     client._retry = 0
+    # The list that it comes with is shared by every client of the process.
+    client._retry_codes = []
     session = client._session
     session.trust_env = False
     session.adapters.clear()
     session.mount(f"{client._base_url}/", wire)
-
-
-def _secrets(options: AlpacaOptions) -> tuple[str, str]:
-    given = {
-        "TRADEGRAPH_SECRET_ALPACA_KEY_ID": options.key_id,
-        "TRADEGRAPH_SECRET_ALPACA_SECRET_KEY": options.secret_key,
-    }
-    absent = [name for name, value in given.items() if not (value and value.get_secret_value())]
-    if absent:
-        raise ConfigError(f"source {NAME} needs {' and '.join(absent)}; set them, or take it off")
-    key, secret = (value.get_secret_value() for value in given.values() if value is not None)
-    return key, secret
 
 
 def _require_page(body: Any, path: str, key: str) -> str | None:

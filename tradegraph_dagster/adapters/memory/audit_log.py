@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from tradegraph_dagster.domain.audit.chain import next_entry
+from tradegraph_dagster.domain.audit.chain import genesis_entry, next_entry
 from tradegraph_dagster.domain.audit.schema import AuditEntry
 from tradegraph_dagster.domain.core.clock import Clock
-
-GENESIS_EVENT = "genesis"
 
 
 class MemoryAuditLog:
@@ -23,26 +22,19 @@ class MemoryAuditLog:
 
     def append(self, event: str, *, user: str, details: Mapping[str, Any]) -> AuditEntry:
         """Append one entry."""
+        now = self._clock.now()
         if not self._entries:
-            genesis = {"market": self._market, "format": "tg-audit-v1"}
-            self._entries.append(self._next(GENESIS_EVENT, "system", genesis))
-        self._entries.append(self._next(event, user, details))
-        return self._entries[-1]
+            self._entries.append(genesis_entry(self._market, at=now, key=self._key))
+        entry = next_entry(
+            self.head(), event=event, user=user, details=details, at=now, key=self._key
+        )
+        self._entries.append(entry)
+        return entry
 
-    def entries(self) -> Iterator[AuditEntry]:
-        """All entries in order."""
-        return iter(tuple(self._entries))
+    def entries(self, first: int = 0) -> Iterator[AuditEntry]:
+        """Entries in order."""
+        return islice(tuple(self._entries), first, None)
 
     def head(self) -> AuditEntry | None:
         """The newest entry."""
         return self._entries[-1] if self._entries else None
-
-    def _next(self, event: str, user: str, details: Mapping[str, Any]) -> AuditEntry:
-        return next_entry(
-            self.head(),
-            event=event,
-            user=user,
-            details=details,
-            at=self._clock.now(),
-            key=self._key,
-        )

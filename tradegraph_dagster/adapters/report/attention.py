@@ -98,7 +98,7 @@ def _open_breaks(story: MarketStory) -> list[Attention]:
             "red",
             story.market,
             f"{count(story.breaks.height, 'break')} between ledger and broker",
-            f"{kinds}; the oldest is of {oldest}. No order goes out before they are cleared.",
+            f"{kinds}; the oldest is of {oldest}. Their symbols wait for a person.",
         )
     ]
 

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS orders (
     client_order_id TEXT PRIMARY KEY, decision_id TEXT NOT NULL, market TEXT NOT NULL,
     session TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
     quantity_shares INTEGER NOT NULL CHECK (quantity_shares > 0), status TEXT NOT NULL,
-    filled_shares INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;
+    filled_shares INTEGER NOT NULL, reason TEXT NOT NULL, limit_price TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS orders_by_session ON orders (session);
 CREATE TABLE IF NOT EXISTS fills (
     seq INTEGER PRIMARY KEY, execution_id TEXT NOT NULL UNIQUE, client_order_id TEXT NOT NULL,
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS holdings (
     PRIMARY KEY (session, symbol)) STRICT;
 """
 
-_ORDER = "client_order_id, decision_id, market, session, symbol, side, quantity_shares"
+_ORDER = "client_order_id, decision_id, market, session, symbol, side, quantity_shares, limit_price"
 _FILL = (
     "execution_id, client_order_id, market, session, symbol, side, quantity_shares, price, fee, "
     "filled_at"
@@ -78,6 +78,9 @@ class StoredOrder:
             quantity_shares=self.intent.quantity_shares,
             filled_shares=self.filled_shares,
             reason=self.reason,
+            symbol=self.intent.symbol,
+            side=self.intent.side,
+            limit_price=self.intent.limit_price,
         )
 
 
@@ -101,6 +104,7 @@ class BookStore:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.executescript(_SCHEMA)
+                _add_absent_column(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield BookTransaction(connection)
@@ -130,6 +134,10 @@ class BookTransaction:
         """Accepted orders of a session, by symbol and id."""
         return self._orders("session = ?", session.isoformat())
 
+    def open_orders(self) -> list[StoredOrder]:
+        """Orders of any session that may still fill, by symbol and id."""
+        return self._orders("status = ?", OrderStatus.ACKED.value)
+
     def first_open_session(self) -> date | None:
         """The earliest session that has an order which is neither filled nor ended."""
         query = "SELECT min(session) FROM orders WHERE status = ?"
@@ -141,7 +149,7 @@ class BookTransaction:
         intent = order.intent
         self._connection.execute(
             f"INSERT OR REPLACE INTO orders ({_ORDER}, status, filled_shares, reason) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intent.client_order_id,
                 intent.decision_id,
@@ -150,6 +158,7 @@ class BookTransaction:
                 intent.symbol,
                 intent.side.value,
                 intent.quantity_shares,
+                None if intent.limit_price is None else str(intent.limit_price),
                 order.status.value,
                 order.filled_shares,
                 order.reason,
@@ -221,10 +230,26 @@ class BookTransaction:
         return [_to_order(row) for row in rows]
 
 
-def _to_order(row: tuple[str, str, str, str, str, str, int, str, int, str]) -> StoredOrder:
-    name, decision, market, session, symbol, side, quantity, status, filled, reason = row
+def _add_absent_column(connection: sqlite3.Connection) -> None:
+    """Books of before limit prices hold market orders only."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(orders)")}
+    if "limit_price" not in columns:
+        connection.execute("ALTER TABLE orders ADD COLUMN limit_price TEXT")
+
+
+def _to_order(
+    row: tuple[str, str, str, str, str, str, int, str | None, str, int, str],
+) -> StoredOrder:
+    name, decision, market, session, symbol, side, quantity, limit, status, filled, reason = row
     intent = OrderIntent(
-        name, decision, market, date.fromisoformat(session), symbol, Side(side), quantity
+        name,
+        decision,
+        market,
+        date.fromisoformat(session),
+        symbol,
+        Side(side),
+        quantity,
+        None if limit is None else Decimal(limit),
     )
     return StoredOrder(intent, OrderStatus(status), filled, reason)
 

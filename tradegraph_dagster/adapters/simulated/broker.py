@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 from tradegraph_dagster.adapters.simulated.book_store import (
     BookStore,
     BookTransaction,
     StoredOrder,
 )
-from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
 from tradegraph_dagster.adapters.simulated.settlement import (
     NAME,
     Account,
@@ -32,8 +31,6 @@ from tradegraph_dagster.domain.core.errors import (
     InvariantBroken,
     MissingSession,
     OrderRefused,
-    StoreError,
-    TradingHalted,
     UnknownSymbol,
 )
 from tradegraph_dagster.domain.corporate_actions.events import events_in_force
@@ -41,9 +38,9 @@ from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CO
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS
 from tradegraph_dagster.domain.markets.lots import legal_buy_quantity, legal_sell_quantity
 from tradegraph_dagster.domain.markets.schema import Side
-from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.entitlements import CorporateAction, frame_to_actions
-from tradegraph_dagster.domain.orders.ports import KillSwitch
+from tradegraph_dagster.domain.orders.last_look import require_trading
+from tradegraph_dagster.domain.orders.ports import BrokerSetup
 from tradegraph_dagster.domain.orders.schema import (
     Booking,
     BrokerOrder,
@@ -51,6 +48,7 @@ from tradegraph_dagster.domain.orders.schema import (
     Fill,
     OrderIntent,
     OrderStatus,
+    Venue,
 )
 
 
@@ -58,29 +56,31 @@ class SimulatedBroker:
     """A Broker of one market.
 
     Args:
-        path: Its books; made when first used.
-        ws: The market's rules and the lake that sessions are settled from.
-        kill_switch: Read before each order is accepted; unreadable counts as engaged.
+        setup: Its books are the file `path`; sessions are settled from the workspace's lake, and
+            the kill switch is read before each order is accepted.
         options: Fill rules and opening cash.
     """
 
     name = NAME
 
-    def __init__(
-        self, path: Path, ws: Workspace, kill_switch: KillSwitch, options: OPTIONS
-    ) -> None:
-        self._store = BookStore(path)
-        self._ws = ws
-        self._kill_switch = kill_switch
+    def __init__(self, setup: BrokerSetup, options: OPTIONS) -> None:
+        self._store = BookStore(setup.path)
+        self._ws = setup.workspace
+        self._kill_switch = setup.kill_switch
         self._options = options
         self._listed: dict[date, frozenset[str]] = {}
+
+    @property
+    def venue(self) -> Venue:
+        """This process: no host, no account, no real money."""
+        return Venue()
 
     def submit(self, intent: OrderIntent) -> BrokerOrder:
         """Accept an order for a session that is not settled yet.
 
         Raises:
-            OrderRefused: Another market, a closed session, an unknown symbol, an illegal size, or
-                a sale of more than can be sold.
+            OrderRefused: Another market, a closed session, an unknown symbol, an illegal size or
+                limit price, or a sale of more than can be sold.
             TradingHalted: The kill switch is engaged or cannot be read.
             BrokerUnavailable: The books or the list of instruments cannot be read.
             InvariantBroken: The id is known with another content.
@@ -94,7 +94,7 @@ class SimulatedBroker:
                 raise OrderRefused(
                     refusal, table="orders", session=intent.session, symbol=intent.symbol
                 )
-            self._require_trading(intent)
+            require_trading(self._kill_switch, intent)
             accepted = StoredOrder(intent, OrderStatus.ACKED)
             books.put_order(accepted)
             return accepted.to_answer()
@@ -103,6 +103,15 @@ class SimulatedBroker:
         """What became of an order; None if it was never accepted."""
         with self._store.transaction() as books:
             known = books.order(client_order_id)
+        return known.to_answer() if known else None
+
+    def cancel(self, client_order_id: str) -> BrokerOrder | None:
+        """End an order that has not been settled; one that has ended is returned as it is."""
+        with self._store.transaction() as books:
+            known = books.order(client_order_id)
+            if known is not None and not known.status.is_terminal:
+                known = replace(known, status=OrderStatus.CANCELED, reason="canceled")
+                books.put_order(known)
         return known.to_answer() if known else None
 
     def executions(self, session: date) -> tuple[Sequence[Fill], Sequence[Booking]]:
@@ -117,20 +126,21 @@ class SimulatedBroker:
             return books.executions(session)
 
     def statement(self, session: date) -> BrokerStatement:
-        """Positions and cash after a settled session.
+        """Positions and cash after a settled session, and the orders that may still fill now.
 
         Raises:
             MissingSession: It is not settled.
         """
         with self._store.transaction() as books:
             account = books.account(session)
+            working = tuple(order.to_answer() for order in books.open_orders())
         if account is None:
             raise MissingSession(
                 "not settled at the simulated broker: materialise fills first",
                 table="fills",
                 session=session,
             )
-        return BrokerStatement(session, dict(account.holdings), account.cash)
+        return BrokerStatement(session, dict(account.holdings), account.cash, working)
 
     def _refusal(self, intent: OrderIntent, books: BookTransaction) -> str | None:
         market, session = self._ws.market, intent.session
@@ -155,6 +165,9 @@ class SimulatedBroker:
                 return f"a sale of {intent.quantity_shares} shares, {sellable} can be sold"
         if legal != intent.quantity_shares or legal == 0:
             return f"{intent.quantity_shares} shares are no legal {intent.side}; {legal} are"
+        limit = intent.limit_price
+        if limit is not None and not (limit > 0 and limit % market.tick == 0):
+            return f"the limit price {limit} is no multiple of {market.tick} above 0"
         return None
 
     def _sellable(self, intent: OrderIntent, books: BookTransaction) -> int:
@@ -172,7 +185,9 @@ class SimulatedBroker:
         pending = sum(
             order.intent.quantity_shares
             for order in books.orders(intent.session)
-            if order.intent.symbol == intent.symbol and order.intent.side is Side.SELL
+            if order.intent.symbol == intent.symbol
+            and order.intent.side is Side.SELL
+            and not order.status.is_terminal
         )
         return max(held[intent.symbol] - pending, 0)
 
@@ -200,19 +215,6 @@ class SimulatedBroker:
             self._listed[session] = frozenset(listed["symbol"])
         return self._listed[session]
 
-    def _require_trading(self, intent: OrderIntent) -> None:
-        try:
-            reason = self._kill_switch.engaged()
-        except StoreError as error:
-            reason = f"the kill switch cannot be read: {error}"
-        if reason is not None:
-            raise TradingHalted(
-                f"{reason}; nothing was sent",
-                table="orders",
-                session=intent.session,
-                symbol=intent.symbol,
-            )
-
     def _settle(self, session: date, books: BookTransaction) -> None:
         """Corporate actions, then orders, then the statement, in the caller's transaction."""
         market = self._ws.market
@@ -222,7 +224,7 @@ class SimulatedBroker:
         bars = self._ws.store.read(ADJUSTED_BARS, [session])
         instruments = self._ws.store.read(INSTRUMENTS, [session])
         account, booked = apply_actions(account, actions, market=market.name, session=session)
-        orders = books.orders(session)
+        orders = [order for order in books.orders(session) if not order.status.is_terminal]
         calendar = market.calendar
         at_open = self._options.fill_at == "open"
         settlement = settle_orders(

@@ -3,10 +3,10 @@
 1. `apply_actions`: dividends, bonus shares and splits of the ex-date reach what is held.
 2. `settle_orders`: sales by symbol, then buys by symbol, so that sales pay for buys.
 
-An order fills once, at the auction's price, or expires with a reason. Fill rules, on the careful
-side: nothing fills on a suspended name, no buy at the upper limit and no sale at the lower one, a
-name's orders take at most a share of its volume, and a buy shrinks to the legal quantity that cash
-can pay with its fee.
+An order fills once, at the session's open, close or mean price, or expires with a reason. Fill
+rules, on the careful side: nothing fills on a suspended name, no buy at the upper limit and no sale
+at the lower one, nothing beyond an order's own limit price, a name's orders take at most a share of
+its volume, and a buy shrinks to the legal quantity that cash can pay with its fee.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
 from tradegraph_dagster.adapters.simulated.tape import Tape
 from tradegraph_dagster.domain.core.money import ZERO, round_down, to_decimal
 from tradegraph_dagster.domain.markets.lots import legal_buy_quantity, legal_sell_quantity
@@ -120,7 +120,7 @@ def settle_orders(
         tapes: Symbol -> its session; a symbol without one did not trade.
         market: Fees, lots and tick.
         options: Fill rules.
-        filled_at: Instant of the auction.
+        filled_at: Instant of the fills.
     """
     cash, holdings = account.cash, dict(account.holdings)
     taken: dict[str, int] = {}
@@ -151,7 +151,7 @@ def settle_orders(
 
 
 def fill_price(side: Side, tape: Tape, price: Decimal, *, tick: Decimal, bps: float) -> Decimal:
-    """The auction's price moved against the order, on the tick grid, inside the day's range."""
+    """The session's price moved against the order, on the tick grid, inside the day's range."""
     drift = price * to_decimal(bps) / _BPS
     moved = (
         -round_down(-(price + drift), tick) if side is Side.BUY else round_down(price - drift, tick)
@@ -177,10 +177,13 @@ def _try_order(
         return _Attempt(reason="no bar in the session")
     if tape.price is None:
         return _Attempt(reason="suspended")
-    at_limit = _limit_reason(intent.side, tape, tape.price)
-    if at_limit:
-        return _Attempt(reason=at_limit)
-    price = fill_price(intent.side, tape, tape.price, tick=market.tick, bps=options.slippage_bps)
+    unfilled = _limit_reason(intent.side, tape, tape.price) or _beyond_reason(intent, tape.price)
+    if unfilled:
+        return _Attempt(reason=unfilled)
+    price = _at_most_limit(
+        intent,
+        fill_price(intent.side, tape, tape.price, tick=market.tick, bps=options.slippage_bps),
+    )
     most = int(tape.volume_shares * to_decimal(options.max_volume_frac))
     room = max(most - taken.get(intent.symbol, 0), 0)
     if intent.side is Side.BUY:
@@ -196,6 +199,21 @@ def _limit_reason(side: Side, tape: Tape, price: Decimal) -> str:
     if side is Side.SELL and (price <= tape.band.lower or tape.high <= tape.band.lower):
         return f"at the lower limit {tape.band.lower}"
     return ""
+
+
+def _beyond_reason(intent: OrderIntent, price: Decimal) -> str:
+    """Why an order's own limit price keeps it from filling; empty where it does not."""
+    limit = intent.limit_price
+    if limit is None or _at_most_limit(intent, price) == price:
+        return ""
+    return f"its limit price {limit} was not reached, the price was {price}"
+
+
+def _at_most_limit(intent: OrderIntent, price: Decimal) -> Decimal:
+    """The price, or the order's limit price where it is worse."""
+    if intent.limit_price is None:
+        return price
+    return (min if intent.side is Side.BUY else max)(price, intent.limit_price)
 
 
 def _try_buy(

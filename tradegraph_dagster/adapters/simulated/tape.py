@@ -21,7 +21,7 @@ class Tape:
     """One instrument in one session.
 
     Attributes:
-        price: Of the auction that fills; None without trading.
+        price: That fills, on the tick grid and within low to high; None without trading.
         low: Lowest trade of the session, on the tick grid.
         high: Highest trade of the session, on the tick grid.
         volume_shares: Raw.
@@ -44,7 +44,7 @@ def frames_to_tapes(
     symbols: set[str],
     *,
     market: Market,
-    fill_at: Literal["open", "close"],
+    fill_at: Literal["open", "close", "vwap"],
 ) -> dict[str, Tape]:
     """Symbol -> tape, for those of `symbols` that are listed and have a bar.
 
@@ -53,34 +53,50 @@ def frames_to_tapes(
         instruments: INSTRUMENTS rows of the same session.
         symbols: Who is asked for.
         market: Limits and lots.
-        fill_at: Which auction fills.
+        fill_at: Which price fills.
     """
     wanted = pl.col("symbol").is_in(sorted(symbols))
     listed = instruments.filter(wanted).select("symbol", "listed_on")
     rows = bars.filter(wanted).join(listed, on="symbol").sort("symbol")
     return {
-        row["symbol"]: _row_to_tape(row, market, row["session"], f"raw_{fill_at}")
+        row["symbol"]: _row_to_tape(row, market, row["session"], _fill_price(row, fill_at))
         for row in rows.iter_rows(named=True)
     }
 
 
-def _row_to_tape(row: dict[str, Any], market: Market, session: date, column: str) -> Tape:
-    quoted = (row[column], row["raw_low"], row["raw_high"])
-    trades = not row["is_suspended"] and None not in (*quoted, row["volume"])
-    price, low, high = (
-        (round_half_up(to_decimal(value), market.tick) for value in quoted)
-        if trades
-        else (None, Decimal(0), Decimal(0))
-    )
+def _row_to_tape(
+    row: dict[str, Any], market: Market, session: date, quoted: Decimal | None
+) -> Tape:
+    extremes = (row["raw_low"], row["raw_high"])
+    if quoted is None or row["is_suspended"] or None in (*extremes, row["volume"]):
+        price, low, high, volume = None, Decimal(0), Decimal(0), 0
+    else:
+        low, high = (round_half_up(to_decimal(value), market.tick) for value in extremes)
+        price = min(max(round_half_up(quoted, market.tick), low), high)
+        volume = _raw_volume(row)
     return Tape(
         symbol=row["symbol"],
         price=price,
-        low=low or Decimal(0),
-        high=high or Decimal(0),
-        volume_shares=round(row["volume"] * row["share_factor"]) if trades else 0,
+        low=low,
+        high=high,
+        volume_shares=volume,
         band=_band(row, market, session),
         lot_rule=market.lot_rule(row["symbol"], session),
     )
+
+
+def _fill_price(row: dict[str, Any], fill_at: str) -> Decimal | None:
+    """The session's open or close, or what a share cost on average; None where it is not known."""
+    if fill_at != "vwap":
+        return None if row[f"raw_{fill_at}"] is None else to_decimal(row[f"raw_{fill_at}"])
+    if row["volume"] is None or _raw_volume(row) <= 0:
+        return None
+    return to_decimal(row["amount"]) / _raw_volume(row)
+
+
+def _raw_volume(row: dict[str, Any]) -> int:
+    shares: int = round(row["volume"] * row["share_factor"])
+    return shares
 
 
 def _band(row: dict[str, Any], market: Market, session: date) -> PriceBand | None:

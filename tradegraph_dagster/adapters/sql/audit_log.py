@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, LargeBinary, Row, cast, insert, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from tradegraph_dagster.adapters.sql.engine import reading, writing
 from tradegraph_dagster.adapters.sql.tables import AUDIT_ENTRIES
-from tradegraph_dagster.domain.audit.canonical import canonical_json
-from tradegraph_dagster.domain.audit.chain import next_entry
+from tradegraph_dagster.domain.audit.chain import genesis_entry, next_entry
+from tradegraph_dagster.domain.audit.journal import ENTRIES_A_LINE, line_for
+from tradegraph_dagster.domain.audit.ports import CheckpointJournal
+from tradegraph_dagster.domain.audit.redaction import Redactor
 from tradegraph_dagster.domain.audit.schema import AuditEntry
 from tradegraph_dagster.domain.core.clock import Clock
-from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.errors import StoreError
 
-GENESIS_EVENT = "genesis"
+logger = logging.getLogger(__name__)
+
 SYSTEM = "system"
 _ROWS_A_FETCH = 1000
-_COLUMNS = [column for column in AUDIT_ENTRIES.columns if column.name != "market"]
+# In the order of AuditEntry.
+_TEXTS = ("timestamp", "event", "user", "details", "prev_hash", "hash", "signature", "key_id")
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """One market's share of a database, and what its audit entries are made with."""
+    """One market's share of a database, and what its audit entries are made with.
+
+    Attributes:
+        engine: The database.
+        market: Name of the market.
+        clock: Stamps entries.
+        audit_key: Signs entries.
+        redactor: Takes secrets out of entries; rows that hold texts from outside go through it too.
+        journal: Where the first and every 1000th entry are written down outside the database.
+    """
 
     engine: Engine
     market: str
     clock: Clock
-    audit_key: bytes
+    audit_key: bytes = field(repr=False)
+    redactor: Redactor = field(default_factory=Redactor)
+    journal: CheckpointJournal | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -43,7 +59,27 @@ class Ledger:
     def writing(self) -> Iterator[Act]:
         """One transaction for rows and their audit entries; raises StoreUnavailable."""
         with writing(self.engine, self.market) as connection:
-            yield Act(self, connection)
+            act = Act(self, connection)
+            yield act
+        # An entry that was rolled back must never be written down as seen.
+        for entry in act.appended:
+            if entry.seq == 0 or (entry.seq + 1) % ENTRIES_A_LINE == 0:
+                self._write_down(entry)
+
+    def _write_down(self, entry: AuditEntry) -> None:
+        """Put a committed entry into the journal; the end of the run makes up for a failure."""
+        if self.journal is None:
+            return
+        try:
+            genesis = next(SqlAuditLog(self).entries())
+            self.journal.extend(
+                lambda lines: line_for(
+                    entry, lines, genesis=genesis, key=self.audit_key, at=self.clock.now()
+                )
+            )
+        except StoreError:
+            # The act is done: failing it now would have it done again.
+            logger.exception("audit checkpoint not written entries=%d", entry.seq + 1)
 
 
 @dataclass(frozen=True)
@@ -52,31 +88,33 @@ class Act:
 
     ledger: Ledger
     connection: Connection
+    appended: list[AuditEntry] = field(default_factory=list)
 
     def append(self, event: str, *, details: Mapping[str, Any], user: str = SYSTEM) -> AuditEntry:
         """Append one entry in this transaction; the first of a chain names its market."""
-        head = read_head(self.connection, self.ledger.market)
+        ledger = self.ledger
+        head = self.appended[-1] if self.appended else read_head(self.connection, ledger.market)
         if head is None:
-            genesis = {"market": self.ledger.market, "format": "tg-audit-v1"}
-            head = self._insert(None, GENESIS_EVENT, SYSTEM, genesis)
-        return self._insert(head, event, user, details)
-
-    def _insert(
-        self, head: AuditEntry | None, event: str, user: str, details: Mapping[str, Any]
-    ) -> AuditEntry:
-        entry = next_entry(
-            head,
-            event=event,
-            user=user,
-            details=details,
-            at=self.ledger.clock.now(),
-            key=self.ledger.audit_key,
+            now = ledger.clock.now()
+            has_journal = ledger.journal is not None
+            head = self._insert(
+                genesis_entry(ledger.market, at=now, key=ledger.audit_key, has_journal=has_journal)
+            )
+        return self._insert(
+            next_entry(
+                head,
+                event=event,
+                user=user,
+                details=details,
+                at=ledger.clock.now(),
+                key=ledger.audit_key,
+                redactor=ledger.redactor,
+            )
         )
-        row = asdict(entry) | {
-            "market": self.ledger.market,
-            "details": canonical_json(entry.details),
-        }
-        self.connection.execute(insert(AUDIT_ENTRIES).values(row))
+
+    def _insert(self, entry: AuditEntry) -> AuditEntry:
+        self.connection.execute(insert(AUDIT_ENTRIES), entry_to_row(entry, self.ledger.market))
+        self.appended.append(entry)
         return entry
 
 
@@ -91,17 +129,20 @@ class SqlAuditLog:
         with self._ledger.writing() as act:
             return act.append(event, user=user, details=details)
 
-    def entries(self) -> Iterator[AuditEntry]:
-        """All entries by `seq`, streamed; what cannot be parsed comes as damage to be found."""
+    def entries(self, first: int = 0) -> Iterator[AuditEntry]:
+        """Entries by `seq`, streamed; bytes that are no text come as damage to be found."""
+        is_sqlite = self._ledger.engine.dialect.name == "sqlite"
         query = (
-            select(*_COLUMNS)
+            select(*_columns(as_bytes=is_sqlite))
             .where(AUDIT_ENTRIES.c.market == self._ledger.market)
             .order_by(AUDIT_ENTRIES.c.seq)
             .execution_options(yield_per=_ROWS_A_FETCH)
         )
+        if first:
+            query = query.where(AUDIT_ENTRIES.c.seq >= first)
         with self._ledger.reading() as connection:
             for row in connection.execute(query):
-                yield _to_entry(row)
+                yield _to_entry(row, _decode) if is_sqlite else _to_entry(row)
 
     def head(self) -> AuditEntry | None:
         """The newest entry."""
@@ -112,26 +153,35 @@ class SqlAuditLog:
 def read_head(connection: Connection, market: str) -> AuditEntry | None:
     """The newest entry that the connection sees."""
     query = (
-        select(*_COLUMNS)
+        select(*_columns(as_bytes=False))
         .where(AUDIT_ENTRIES.c.market == market)
         .order_by(AUDIT_ENTRIES.c.seq.desc())
         .limit(1)
     )
-    row = connection.execute(query).one_or_none()
+    row: Row[Any] | None = connection.execute(query).one_or_none()
     return None if row is None else _to_entry(row)
 
 
-def _to_entry(row: Row[Any]) -> AuditEntry:
-    fields = row._asdict()
-    return AuditEntry(**{**fields, "details": _parse_details(fields["details"])})
+def entry_to_row(entry: AuditEntry, market: str) -> dict[str, Any]:
+    """The row of an entry."""
+    texts = (getattr(entry, one.name) for one in fields(entry)[1:])
+    return {"market": market, "seq": entry.seq, **dict(zip(_TEXTS, texts, strict=True))}
 
 
-def _parse_details(stored: str) -> Mapping[str, Any]:
-    """The details, or a stand-in that no hash fits when the text is not what was written."""
-    try:
-        parsed = json.loads(stored)
-        if isinstance(parsed, dict) and canonical_json(parsed) == stored:
-            return parsed
-    except (ValueError, RecursionError, InvariantBroken):
-        pass
-    return {"unreadable": stored}
+def _columns(*, as_bytes: bool) -> list[ColumnElement[Any]]:
+    """Columns as AuditEntry has them; SQLite would refuse a row whose text is broken."""
+    texts: list[ColumnElement[Any]] = [AUDIT_ENTRIES.c[name] for name in _TEXTS]
+    return [
+        AUDIT_ENTRIES.c.seq,
+        *([cast(text, LargeBinary) for text in texts] if as_bytes else texts),
+    ]
+
+
+def _to_entry(row: Row[Any], read: Callable[[Any], Any] | None = None) -> AuditEntry:
+    values: list[Any] = list(row)
+    texts = values[1:] if read is None else map(read, values[1:])
+    return AuditEntry(values[0], *texts)
+
+
+def _decode(stored: bytes | None) -> str:
+    return "" if stored is None else stored.decode("utf-8", "surrogateescape")

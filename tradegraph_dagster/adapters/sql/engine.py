@@ -35,6 +35,10 @@ from tradegraph_dagster.domain.core.errors import (
 BUSY_SECONDS = 20
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60
+IDLE_SECONDS = 30
+
+# A connection of which nothing is heard is given up after 10 + 3 * 5 seconds, at both ends.
+_SILENT_SECONDS, _PROBE_SECONDS, _PROBES = 10, 5, 3
 
 # Any constant will do; it keeps the ledger's advisory locks apart from other programs'.
 _LOCK_SPACE = 0x7467
@@ -58,7 +62,13 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    limits = f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+    # Neither a program that hangs in a transaction nor one whose host is gone keeps the write lock.
+    limits = (
+        f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s "
+        f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s "
+        f"-c tcp_keepalives_idle={_SILENT_SECONDS} -c tcp_keepalives_interval={_PROBE_SECONDS} "
+        f"-c tcp_keepalives_count={_PROBES}"
+    )
     return create_engine(
         parsed,
         pool_pre_ping=True,
@@ -67,6 +77,10 @@ def open_engine(url: str) -> Engine:
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "tradegraph",
             "options": limits,
+            "keepalives": 1,
+            "keepalives_idle": _SILENT_SECONDS,
+            "keepalives_interval": _PROBE_SECONDS,
+            "keepalives_count": _PROBES,
         },
     )
 

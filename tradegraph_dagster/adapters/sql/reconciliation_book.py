@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from tradegraph_dagster.adapters.sql.audit_log import Ledger
 from tradegraph_dagster.adapters.sql.tables import RECONCILIATIONS
@@ -38,12 +38,17 @@ class SqlReconciliationBook:
 
     def latest(self) -> tuple[date, int] | None:
         """Newest session that was compared, and its number of breaks."""
-        query = (
-            select(RECONCILIATIONS.c.session, RECONCILIATIONS.c.breaks)
-            .where(RECONCILIATIONS.c.market == self._ledger.market)
-            .order_by(RECONCILIATIONS.c.session.desc())
-            .limit(1)
-        )
         with self._ledger.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else (row.session, row.breaks)
+            return read_newest_reconciliation(connection, self._ledger.market)
+
+
+def read_newest_reconciliation(connection: Connection, market: str) -> tuple[date, int] | None:
+    """Newest session that was compared, and its number of breaks, as the connection sees it."""
+    query = (
+        select(RECONCILIATIONS.c.session, RECONCILIATIONS.c.breaks)
+        .where(RECONCILIATIONS.c.market == market)
+        .order_by(RECONCILIATIONS.c.session.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.session, row.breaks)

@@ -11,15 +11,21 @@ from sqlalchemy import Connection, Table, text
 from tradegraph_dagster.adapters.sql.tables import (
     AUDIT_ENTRIES,
     BOOKINGS,
+    CASH_ENTRIES,
     DECISIONS,
     FILLS,
+    GATE_RESULTS,
+    ORDER_EVENTS,
     QUARANTINE_RELEASES,
 )
 
 APPEND_ONLY: dict[Table, tuple[str, ...]] = {
     DECISIONS: ("market", "decision_id"),
+    GATE_RESULTS: ("market", "client_order_id"),
+    ORDER_EVENTS: ("id",),
     FILLS: ("market", "broker", "execution_id"),
     BOOKINGS: ("market", "broker", "booking_id"),
+    CASH_ENTRIES: ("market", "broker", "kind", "reference"),
     QUARANTINE_RELEASES: ("market", "session", "symbol", "bar", "gates"),
     AUDIT_ENTRIES: ("market", "seq"),
 }

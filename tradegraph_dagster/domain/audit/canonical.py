@@ -1,26 +1,15 @@
-"""Canonical JSON of audit details, and the redaction of secrets before anything is hashed."""
+"""Canonical JSON of audit details."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from tradegraph_dagster.domain.core.errors import InvariantBroken
 
-REDACTED = "[redacted]"
-
 # Beyond this, JSON readers in other languages round an integer and see another hash.
 LARGEST_INTEGER = 2**53 - 1
-
-_SECRET_NAME = re.compile(
-    r"secret|passw|passphrase|token|credential|authori[sz]ation|api_?key|private|"
-    r"(^|[^a-z])keys?($|[^a-z])"
-)
-# Alpaca key ids, its header names, Fernet tokens and bearer headers.
-_SECRET_VALUE = re.compile(r"\b[PA]K[A-Z0-9]{16,}|APCA[\w-]*|gAAAAA[\w=-]+|(?i:bearer)\s+\S+")
-_CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def canonical_json(data: Any) -> str:
@@ -38,28 +27,6 @@ def canonical_json(data: Any) -> str:
     except UnicodeEncodeError as error:
         raise InvariantBroken(f"audit text is not Unicode: {error}; clean it first") from error
     return text
-
-
-def redact(data: Any) -> Any:
-    """Replace values under a secret's name, and parts of strings that look like one.
-
-    Names of things that vary, such as symbols, belong in values: a map from symbols would lose
-    KEY.
-    """
-    if isinstance(data, Mapping):
-        return {
-            name: REDACTED if _is_secret_name(name) else redact(value)
-            for name, value in data.items()
-        }
-    if isinstance(data, list | tuple):
-        return [redact(value) for value in data]
-    return _SECRET_VALUE.sub(REDACTED, data) if isinstance(data, str) else data
-
-
-def _is_secret_name(name: Any) -> bool:
-    return isinstance(name, str) and bool(
-        _SECRET_NAME.search(_CAMEL_HUMP.sub("_", name).lower().replace("-", "_"))
-    )
 
 
 def _ordered(data: Any, where: str) -> Any:

@@ -5,6 +5,7 @@ cannot go on, and its `action` tells the edge what to do about it.
 
     TradeGraphError
     ├── ConfigError                 FIX          fail, no retry
+    ├── AccessDenied                FIX          nobody is proven, nothing was done
     ├── DataError
     │   ├── SchemaError             FIX          fail
     │   ├── UnknownSymbol           FIX          fail
@@ -84,6 +85,10 @@ class TradeGraphError(Exception):
 
 class ConfigError(TradeGraphError):
     """A setting is unknown, of the wrong type or out of range."""
+
+
+class AccessDenied(TradeGraphError):
+    """A person, a code or a role is not accepted; nothing was done."""
 
 
 class DataError(TradeGraphError):

@@ -7,6 +7,8 @@ import hashlib
 from datetime import date
 
 CLIENT_ORDER_ID_MAX = 48
+# What every order of ours is known by at a broker.
+ORDER_PREFIX = "tg1-"
 
 
 def decision_id(*, market: str, strategy: str, session: date) -> str:
@@ -20,7 +22,7 @@ def client_order_id(*, decision: str, symbol: str, leg: str, attempt: int = 1) -
     A rerun reads the persisted decision and gets the same id, whatever price or quantity a second
     computation would give. `attempt` rises only after a definitive end without a fill.
     """
-    return "tg1-" + _digest(decision, symbol, leg, str(attempt))
+    return ORDER_PREFIX + _digest(decision, symbol, leg, str(attempt))
 
 
 def _digest(*parts: str) -> str:

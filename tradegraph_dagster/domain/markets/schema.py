@@ -130,6 +130,17 @@ class Market(Protocol):
         """
         ...
 
+    def price_cage(self, symbol: str, side: Side, base: Decimal, session: date) -> Decimal | None:
+        """Worst price that a limit may carry in continuous trading; None where there is no cage.
+
+        `base` is the best opposite quote, or what stands in for it: at worst the previous close.
+        """
+        ...
+
+    def buy_cap(self, listing: Listing, session: date) -> int | None:
+        """Most shares of it that an account may buy on a session; None without a cap."""
+        ...
+
     def lot_rule(self, symbol: str, session: date) -> LotRule:
         """Order sizes that are legal on a session."""
         ...

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
+import polars as pl
+
 from tradegraph_dagster.domain.core.frame_store import FrameStore
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.markets.workspace import Workspace
@@ -76,16 +78,17 @@ def _loss_reasons(store: FrameStore, limits: HaltLimits) -> Iterator[str]:
 
 
 def _break_reason(store: FrameStore) -> str | None:
+    """A break of a symbol blocks that symbol until it is acknowledged; without one, all trading."""
     newest = _newest(store, BREAKS)
     if newest is None:
         return None
-    found = store.read(BREAKS, [newest])
+    found = store.read(BREAKS, [newest]).filter(pl.col("symbol") == "")
     if found.is_empty():
         return None
     first = found.row(0, named=True)
     return (
-        f"reconciliation break on {newest}: {found.height} breaks, the first "
-        f"{first['kind']} {first['symbol']} expected {first['expected']} found {first['found']}"
+        f"reconciliation break on {newest}: {found.height} breaks of the whole market, the first "
+        f"{first['kind']} expected {first['expected']} found {first['found']}"
     )
 
 

@@ -4,6 +4,8 @@ same side    cost grows by price * shares
 other side   realised += (price - average) * shares closed; what crosses zero opens at the price
 booking      shares come or go at no cost: bonus shares lower the average, and a holding that
              is booked away realises its cost as a loss
+bust         what it takes back leaves no trace, from the session of the bust on: no shares, cost,
+             result, cash or fee
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from decimal import Decimal, localcontext
 from tradegraph_dagster.domain.core.errors import InvariantBroken
 from tradegraph_dagster.domain.core.money import ZERO
 from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.lots import fills_in_force
 from tradegraph_dagster.domain.orders.schema import Book, Booking, Fill, Position
 
 # Averages are computed far beyond the digits that are kept, so that splitting a fill or booking
@@ -59,7 +62,7 @@ def executions_to_book(
     """
     if not 0 <= unsellable_sessions <= 2:
         raise InvariantBroken(f"expected 0 to 2 unsellable sessions, found {unsellable_sessions}")
-    done_fills = [fill for fill in fills if fill.session <= session]
+    done_fills = fills_in_force(fill for fill in fills if fill.session <= session)
     done_bookings = [booking for booking in bookings if booking.session <= session]
     with localcontext(prec=_WORKING_DIGITS):
         lots = _fold(done_fills, done_bookings, session)

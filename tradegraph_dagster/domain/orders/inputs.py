@@ -64,6 +64,10 @@ class DecisionInputs:
     halt: str | None
     sources: Mapping[str, str]
 
+    def opening(self, market: Market) -> Opening:
+        """The book ahead of the session, ex-right."""
+        return book_to_opening(self.book, self.quotes, self.actions, tick=market.tick)
+
 
 def inputs_to_decision(
     inputs: DecisionInputs,
@@ -78,7 +82,7 @@ def inputs_to_decision(
         ConfigError: A rule or limit is refused.
         InvariantBroken: A weight or holding cannot be.
     """
-    opening = book_to_opening(inputs.book, inputs.quotes, inputs.actions, tick=market.tick)
+    opening = inputs.opening(market)
 
     def lot_rules(symbol: str) -> LotRule:
         return market.lot_rule(symbol, inputs.session)
@@ -93,7 +97,7 @@ def inputs_to_decision(
     )
     return lines_to_decision(
         lines,
-        _context(inputs, opening, market, execution),
+        inputs_to_context(inputs, market, execution),
         rules,
         identity=DecisionIdentity(
             decision_id=decision_id(
@@ -102,15 +106,18 @@ def inputs_to_decision(
             market=market.name,
             strategy=inputs.strategy,
             inputs_fingerprint=_fingerprint(inputs, execution, rules),
+            sources=dict(inputs.sources),
         ),
         lot_rules=lot_rules,
         untradable=inputs.quotes.untradable,
     )
 
 
-def _context(
-    inputs: DecisionInputs, opening: Opening, market: Market, execution: ExecutionPolicy
+def inputs_to_context(
+    inputs: DecisionInputs, market: Market, execution: ExecutionPolicy
 ) -> RiskContext:
+    """What rules may look at."""
+    opening = inputs.opening(market)
     smallest = max(to_decimal(execution.min_trade_frac), SMALLEST_ORDER_FRAC)
     return RiskContext(
         session=inputs.session,

@@ -14,6 +14,9 @@ def reconciliation_gap(
 ) -> str | None:
     """Why the books do not allow a decision for `session`, and what to materialise.
 
+    Breaks are no reason: the incident that each has raised holds back new risk until a person has
+    acknowledged it.
+
     Args:
         calendar: The market's sessions.
         session: Session to decide.
@@ -25,7 +28,7 @@ def reconciliation_gap(
             f"the ledger is empty: materialise fills and positions of {previous} first, which "
             "opens the books with the broker's deposit"
         )
-    closed, breaks = latest
+    closed, _ = latest
     if closed > previous:
         return f"trading goes forward: the books are already closed through {closed}"
     if closed < previous:
@@ -33,11 +36,6 @@ def reconciliation_gap(
         return (
             f"expected closed books of {previous}, found {closed}: materialise fills and "
             f"positions of {', '.join(map(str, waiting))}, one after another"
-        )
-    if breaks:
-        return (
-            f"the books of {previous} have {breaks} breaks: clear them, then materialise fills "
-            f"and positions of {previous} again"
         )
     return None
 

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
-from tradegraph_dagster.domain.core.ids import client_order_id
-from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.intents import DENIED_BY
+from tradegraph_dagster.domain.orders.order_machine import NEVER_SEEN
 from tradegraph_dagster.domain.orders.schema import (
     FILLS,
     ORDERS,
     Fill,
-    OrderIntent,
     OrderRecord,
     OrderStatus,
 )
 from tradegraph_dagster.domain.risk.schema import RISK_DECISION, Line, RiskDecision
 
 NOT_SENT = "not sent"
-
-_NEVER_SENT = frozenset({OrderStatus.INTENT, OrderStatus.SUBMITTING, OrderStatus.DENIED})
-_REFUSED = frozenset({OrderStatus.REJECTED, OrderStatus.UNKNOWN})
-
-
-def decision_to_intents(decision: RiskDecision) -> tuple[OrderIntent, ...]:
-    """One order for each line that trades: sales first, then buys, each by symbol."""
-    intents = [_line_to_intent(line, decision) for line in decision.lines if line.traded_shares]
-    return tuple(sorted(intents, key=_sending_key))
-
-
-def in_sending_order(records: Iterable[OrderRecord]) -> list[OrderRecord]:
-    """Sales before buys, so that what they bring in is there; each by symbol."""
-    return sorted(records, key=lambda record: _sending_key(record.intent))
+DRY_RUN = "not sent: dry run"
 
 
 def line_verdict(line: Line, target_shares: int) -> str:
@@ -76,10 +62,14 @@ def decision_to_facts(decision: RiskDecision) -> dict[str, float | int | str]:
     }
 
 
-def orders_to_frame(records: Sequence[OrderRecord]) -> pl.DataFrame:
+def orders_to_frame(records: Sequence[OrderRecord], *, is_dry: bool) -> pl.DataFrame:
     """ORDERS rows: the outcome of the submission, which later fills do not change.
 
     An order that never reached the broker is `denied`, whether it still may be sent or not.
+
+    Args:
+        records: Orders of a session.
+        is_dry: Whether the run sent nothing on purpose.
     """
     return _to_frame(
         ORDERS,
@@ -91,7 +81,7 @@ def orders_to_frame(records: Sequence[OrderRecord]) -> pl.DataFrame:
                 "symbol": record.intent.symbol,
                 "side": record.intent.side.value,
                 "quantity_shares": record.intent.quantity_shares,
-                **_outcome(record),
+                **_outcome(record, is_dry=is_dry),
             }
             for record in records
         ],
@@ -119,30 +109,16 @@ def fills_to_frame(fills: Sequence[Fill]) -> pl.DataFrame:
     )
 
 
-def _line_to_intent(line: Line, decision: RiskDecision) -> OrderIntent:
-    side = Side.BUY if line.traded_shares > 0 else Side.SELL
-    return OrderIntent(
-        client_order_id=client_order_id(
-            decision=decision.decision_id, symbol=line.symbol, leg=side.value
-        ),
-        decision_id=decision.decision_id,
-        market=decision.market,
-        session=decision.session,
-        symbol=line.symbol,
-        side=side,
-        quantity_shares=abs(line.traded_shares),
-    )
-
-
-def _sending_key(intent: OrderIntent) -> tuple[bool, str]:
-    return intent.side is Side.BUY, intent.symbol
-
-
-def _outcome(record: OrderRecord) -> dict[str, str]:
-    if record.status in _NEVER_SENT:
-        return {"status": OrderStatus.DENIED.value, "reason": NOT_SENT}
-    if record.status in _REFUSED:
-        return {"status": record.status.value, "reason": record.reason}
+def _outcome(record: OrderRecord, *, is_dry: bool) -> dict[str, str]:
+    status, reason = record.status, record.reason
+    if status in (OrderStatus.INTENT, OrderStatus.DENIED):
+        unsent = DRY_RUN if is_dry else NOT_SENT
+        reason = reason if reason.startswith(DENIED_BY) else unsent
+        return {"status": OrderStatus.DENIED.value, "reason": reason}
+    if status in (OrderStatus.SUBMITTING, OrderStatus.UNKNOWN) or reason.endswith(NEVER_SEEN):
+        return {"status": OrderStatus.UNKNOWN.value, "reason": reason}
+    if status is OrderStatus.REJECTED:
+        return {"status": status.value, "reason": reason}
     return {"status": OrderStatus.ACKED.value, "reason": ""}
 
 

@@ -5,7 +5,7 @@ A holding without any price counts as worth nothing: for a long book that is the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,8 +23,8 @@ from tradegraph_dagster.domain.orders.prices import bars_to_prices
 from tradegraph_dagster.domain.orders.schema import Book, Booking
 from tradegraph_dagster.domain.risk.schema import Holding
 
-# Money that comes from outside or leaves: never profit, never loss.
-FLOW_KINDS = frozenset({"deposit", "withdrawal"})
+# Money or shares that come from outside or leave: never profit, never loss.
+FLOW_KINDS = frozenset({"deposit", "withdrawal", "transfer"})
 
 SUSPENDED = "was suspended in the last session"
 QUARANTINED = "the last bar is quarantined"
@@ -135,12 +135,27 @@ def book_to_equity(book: Book, closes: Mapping[str, Decimal]) -> Decimal:
     return book.cash + value
 
 
-def flows_by_session(bookings: Iterable[Booking]) -> dict[date, Decimal]:
-    """Session -> money that came from outside, less what left."""
+def flows_by_session(
+    bookings: Iterable[Booking], prices: Callable[[date], Mapping[str, float]]
+) -> dict[date, Decimal]:
+    """Session -> worth of the money and shares that came from outside, less what left.
+
+    Args:
+        bookings: Of any kind.
+        prices: Symbol -> price of a share after a session's close; asked only for sessions with
+            transferred shares. A name without one counts as worth nothing, as in the book.
+    """
     flows: dict[date, Decimal] = {}
+    closes: dict[date, Mapping[str, float]] = {}
     for booking in bookings:
-        if booking.kind in FLOW_KINDS:
-            flows[booking.session] = flows.get(booking.session, ZERO) + booking.cash
+        if booking.kind not in FLOW_KINDS:
+            continue
+        day, worth = booking.session, booking.cash
+        if booking.shares:
+            if day not in closes:
+                closes[day] = prices(day)
+            worth += booking.shares * to_decimal(closes[day].get(booking.symbol, 0.0))
+        flows[day] = flows.get(day, ZERO) + worth
     return flows
 
 

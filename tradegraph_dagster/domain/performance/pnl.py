@@ -2,31 +2,38 @@
 
 Money is summed as Decimal and becomes a float only in the finished row, so that
 
-    pnl = change of equity - deposits = realised + change of unrealised - fees + dividends
+    pnl = change of equity - deposits
+        = realised + change of unrealised - fees + dividends + adjustments
 
-holds before that, to the digits that the previous equity was stored with.
+holds before that, to the digits that the previous equity was stored with. An execution of an
+earlier session that came after its row was made is counted once, in the session it was known in.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 import polars as pl
 
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.core.money import ZERO, to_decimal
+from tradegraph_dagster.domain.orders.lots import fills_in_force
 from tradegraph_dagster.domain.orders.schema import Book, Booking
 from tradegraph_dagster.domain.orders.valuation import FLOW_KINDS
 from tradegraph_dagster.domain.performance.schema import (
     DAILY_PNL,
+    Amounts,
     Benchmark,
     EquityHistory,
     SessionActivity,
 )
 
 DIVIDEND = "dividend"
+# Stored floats carry fewer digits than the sums they are compared with.
+_LATE_STEP = Decimal("0.000001")
 
 
 def activity_to_pnl(
@@ -50,12 +57,16 @@ def activity_to_pnl(
     values = market_values(activity.book, prices)
     market_value = sum(values.values(), ZERO)
     equity = activity.book.cash + market_value
-    flows = sum((_flow(booking, prices) for booking in activity.bookings), ZERO)
+    late = activity.late
+    flows = sum((_flow(booking, prices) for booking in activity.bookings), late.deposits)
     base = to_decimal(history.previous) + flows
     pnl = equity - base
-    notional = sum((fill.quantity_shares * fill.price for fill in activity.fills), ZERO)
+    traded = fills_in_force(activity.fills)
+    notional = sum((fill.quantity_shares * fill.price for fill in traded), ZERO)
     exposure = [abs(value) for value in values.values()]
+    gross = sum(exposure, ZERO)
     peak = max(to_decimal(history.peak) + flows, equity)
+    drawdown = _ratio(peak - equity, peak)
     row = {
         "session": activity.session,
         "equity": equity,
@@ -63,16 +74,23 @@ def activity_to_pnl(
         "market_value": market_value,
         "pnl": pnl,
         "return_frac": _ratio(pnl, base),
-        "fees": sum((fill.fee for fill in activity.fills), ZERO),
-        "dividends": dividends(activity.bookings),
-        "realised_pnl": _realised(activity.book) - _realised(activity.book_before),
+        "fees": activity.book.fees - activity.book_before.fees + late.fees,
+        "dividends": dividends(activity.bookings) + late.dividends,
+        "realised_pnl": _realised(activity.book) - _realised(activity.book_before) + late.realised,
         "traded_notional": notional,
         "turnover_frac": _ratio(notional, base),
         "benchmark_return_frac": benchmark.return_frac,
-        "gross_exposure_frac": _ratio(sum(exposure, ZERO), equity),
+        "gross_exposure_frac": _ratio(gross, equity),
         "largest_position_frac": _ratio(max(exposure, default=ZERO), equity),
-        "drawdown_frac": _ratio(peak - equity, peak),
+        "drawdown_frac": drawdown,
         "positions": len(values),
+        "net_exposure_frac": _ratio(market_value, equity),
+        "concentration_hhi": sum((_ratio(value, gross) ** 2 for value in exposure), ZERO),
+        "unrealised_pnl": unrealised_pnl(activity.book, prices),
+        "adjustments": _adjustments(activity.bookings) + late.adjustments,
+        "pnl_to_date": to_decimal(history.pnl) + pnl,
+        "max_drawdown_frac": max(to_decimal(history.drawdown), drawdown),
+        "deposits": _deposits(activity.bookings) + late.deposits,
     }
     floats = {
         name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()
@@ -85,12 +103,46 @@ def rows_to_history(rows: pl.DataFrame) -> EquityHistory:
 
     Money from outside moves the peak with it: a withdrawal is no drawdown, a deposit no recovery.
     """
-    previous = peak = 0.0
-    for equity, pnl in rows.select("equity", "pnl").iter_rows():
+    previous = peak = deepest = 0.0
+    won = ZERO
+    for equity, pnl, drawdown in rows.select("equity", "pnl", "drawdown_frac").iter_rows():
         flow = round(equity - previous - pnl, 2)
         peak = max(peak + flow, equity)
         previous = equity
-    return EquityHistory(previous, peak)
+        won += to_decimal(pnl)
+        deepest = max(deepest, drawdown)
+    return EquityHistory(previous, peak, float(won), deepest)
+
+
+def rows_to_late(rows: pl.DataFrame, book_before: Book, bookings: Sequence[Booking]) -> Amounts:
+    """What the ledger knows now of earlier sessions and their DAILY_PNL rows do not say.
+
+    Args:
+        rows: DAILY_PNL rows, all from the first on.
+        book_before: The books after the last of them, as they are known now.
+        bookings: Of the same sessions.
+    """
+    by_session: dict[date, list[Booking]] = {}
+    for booking in bookings:
+        by_session.setdefault(booking.session, []).append(booking)
+    known = (
+        _realised(book_before),
+        book_before.fees,
+        dividends(bookings),
+        _adjustments(bookings),
+        _deposits(bookings),
+    )
+    told = [ZERO] * len(known)
+    columns = ("realised_pnl", "fees", "dividends", "adjustments", "deposits")
+    for session, *values in rows.select("session", *columns).iter_rows():
+        own = by_session.get(session, ())
+        # Rows of older releases lack the last two.
+        instead = (ZERO, ZERO, ZERO, _adjustments(own), _deposits(own))
+        for place, value in enumerate(values):
+            told[place] += instead[place] if value is None else to_decimal(value)
+    return Amounts(
+        *((now - then).quantize(_LATE_STEP) for now, then in zip(known, told, strict=True))
+    )
 
 
 def market_values(book: Book, prices: Mapping[str, float]) -> dict[str, Decimal]:
@@ -115,6 +167,17 @@ def unrealised_pnl(book: Book, prices: Mapping[str, float]) -> Decimal:
 def dividends(bookings: Sequence[Booking]) -> Decimal:
     """Cash from dividends."""
     return sum((booking.cash for booking in bookings if booking.kind == DIVIDEND), ZERO)
+
+
+def _adjustments(bookings: Sequence[Booking]) -> Decimal:
+    """Cash that is no dividend and no money from outside."""
+    known = FLOW_KINDS | {DIVIDEND}
+    return sum((booking.cash for booking in bookings if booking.kind not in known), ZERO)
+
+
+def _deposits(bookings: Sequence[Booking]) -> Decimal:
+    """Cash from outside, less what left."""
+    return sum((booking.cash for booking in bookings if booking.kind in FLOW_KINDS), ZERO)
 
 
 def universe_to_benchmark(universe: pl.DataFrame, bars: pl.DataFrame) -> Benchmark:

@@ -1,11 +1,10 @@
 """Compare the ledger's books with the broker's, and name every difference.
 
-Order of work: executions, orders, bookings, positions, cash. Equal books give no break.
+Order of work: orders, executions, bookings, positions, cash. Equal books give no break.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -15,14 +14,10 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.core.money import CENT, to_decimal
-from tradegraph_dagster.domain.orders.schema import (
-    Booking,
-    BrokerOrder,
-    Fill,
-    OrderRecord,
-    OrderStatus,
-)
+from tradegraph_dagster.domain.orders.schema import Book, Booking, BrokerStatement, Fill
+from tradegraph_dagster.domain.reconciliation.order_breaks import describe_fill, order_breaks
 from tradegraph_dagster.domain.reconciliation.schema import (
+    ADJUSTMENT,
     BREAKS,
     Break,
     BreakKind,
@@ -32,16 +27,12 @@ from tradegraph_dagster.domain.reconciliation.schema import (
 
 CASH_TOLERANCE = CENT
 
-_NEVER_SENT = frozenset({OrderStatus.INTENT, OrderStatus.DENIED})
-_MAY_BE_UNKNOWN = _NEVER_SENT | {OrderStatus.REJECTED}
-_REFUSED = frozenset({OrderStatus.DENIED, OrderStatus.REJECTED})
-
 _SHOWN = 5
 
 Ratios = Mapping[str, Sequence[Decimal]]
 
 
-def books_to_breaks(ledger: LedgerView, broker: BrokerView, *, ratios: Ratios) -> pl.DataFrame:
+def views_to_breaks(ledger: LedgerView, broker: BrokerView, *, ratios: Ratios) -> list[Break]:
     """Every difference between the two, after the session's close.
 
     Args:
@@ -50,24 +41,41 @@ def books_to_breaks(ledger: LedgerView, broker: BrokerView, *, ratios: Ratios) -
         ratios: Symbol -> shares after one before, for each recent corporate action.
 
     Returns:
-        BREAKS rows of the statement's session; none when reconciled. Cash may differ by a cent.
+        One a key, sorted; nothing when reconciled. Shares are compared exactly, cash to a cent.
     """
-    breaks = [
+    found = [
+        *order_breaks(ledger, broker),
         *_fill_breaks(ledger.fills, broker.fills),
-        *_order_breaks(ledger, broker),
         *_booking_breaks(ledger.bookings, broker.bookings),
-        *_position_breaks(ledger, broker, ratios),
-        *_cash_breaks(ledger.book.cash, broker.statement.cash),
+        *holding_breaks(ledger.book, broker.statement, ratios=ratios),
     ]
-    return _to_frame(breaks, broker.statement.session)
+    # Two of one key, such as two brokers' execution "1", become one.
+    return sorted({one.key: one for one in reversed(found)}.values(), key=lambda one: one.key)
 
 
-def breaks_to_text(breaks: pl.DataFrame) -> str:
-    """The first few BREAKS rows in words, for a message."""
-    columns = ("kind", "symbol", "reference")
-    rows = breaks.select(columns).head(_SHOWN).iter_rows()
-    words = [" ".join(filter(None, row)) for row in rows]
-    more = breaks.height - len(words)
+def holding_breaks(book: Book, statement: BrokerStatement, *, ratios: Ratios) -> list[Break]:
+    """Where shares or cash differ, whatever the cause."""
+    return [
+        *_position_breaks(book, statement, ratios),
+        *_cash_breaks(book.cash, statement.cash),
+    ]
+
+
+def breaks_to_frame(breaks: Sequence[Break], session: date) -> pl.DataFrame:
+    """BREAKS rows of a session."""
+    if not breaks:
+        return BREAKS.empty()
+    rows = [{**asdict(found), "kind": found.kind.value, "session": session} for found in breaks]
+    return conform_frame(pl.DataFrame(rows), BREAKS)
+
+
+def breaks_to_text(breaks: Sequence[Break]) -> str:
+    """The first few breaks in words, for a message."""
+    words = [
+        " ".join(filter(None, (found.kind.value, found.symbol, found.reference)))
+        for found in breaks[:_SHOWN]
+    ]
+    more = len(breaks) - len(words)
     return "; ".join([*words, f"and {more} more"] if more > 0 else words)
 
 
@@ -93,44 +101,19 @@ def _fill_breaks(ours: Sequence[Fill], theirs: Sequence[Fill]) -> list[Break]:
             BreakKind.MISSING_FILL,
             (mine.get(identity) or other[identity]).symbol,
             identity[1],
-            _describe_fill(mine.get(identity)),
-            _describe_fill(other.get(identity)),
+            describe_fill(mine.get(identity)),
+            describe_fill(other.get(identity)),
         )
         for identity in mine.keys() | other.keys()
         if mine.get(identity) != other.get(identity)
     ]
 
 
-def _order_breaks(ledger: LedgerView, broker: BrokerView) -> list[Break]:
-    """Orders nobody sent or everybody refused, still open, filled too far or without executions.
-
-    Both sides may agree on such fills; an order that must not have traded is a break all the same.
-    """
-    booked, executed = _count_shares(ledger.fills), _count_shares(broker.fills)
-    breaks = _orphans_among_fills(ledger, broker)
-    for record in ledger.orders:
-        name = record.intent.client_order_id
-        theirs = broker.orders.get(name)
-        traded = max(booked[name], executed[name], record.filled_shares)
-        kinds = [_order_kind(record, theirs), _traded_kind(record, theirs, traded)]
-        if theirs is not None and theirs.filled_shares != executed[name]:
-            kinds.append(BreakKind.MISSING_FILL)
-        found = [kind for kind in dict.fromkeys(kinds) if kind is not None]
-        breaks.extend(_order_break(kind, record, theirs, traded) for kind in found)
-    return breaks
-
-
-def _count_shares(fills: Sequence[Fill]) -> Counter[str]:
-    """Client order id -> shares traded."""
-    shares: Counter[str] = Counter()
-    for fill in fills:
-        shares[fill.client_order_id] += fill.quantity_shares
-    return shares
-
-
 def _booking_breaks(ours: Sequence[Booking], theirs: Sequence[Booking]) -> list[Break]:
     """Bookings that one side lacks, or that differ."""
-    mine = {(booking.broker, booking.booking_id): booking for booking in ours}
+    # An adjustment is our own word: no broker ever sends it.
+    sent = [booking for booking in ours if booking.kind != ADJUSTMENT]
+    mine = {(booking.broker, booking.booking_id): booking for booking in sent}
     other = {(booking.broker, booking.booking_id): booking for booking in theirs}
     breaks = []
     for identity in mine.keys() | other.keys():
@@ -145,10 +128,10 @@ def _booking_breaks(ours: Sequence[Booking], theirs: Sequence[Booking]) -> list[
     return breaks
 
 
-def _position_breaks(ledger: LedgerView, broker: BrokerView, ratios: Ratios) -> list[Break]:
+def _position_breaks(book: Book, statement: BrokerStatement, ratios: Ratios) -> list[Break]:
     """Holdings that differ, however little."""
-    ours = {symbol: held.quantity_shares for symbol, held in ledger.book.positions.items()}
-    theirs = broker.statement.positions
+    ours = {symbol: held.quantity_shares for symbol, held in book.positions.items()}
+    theirs = statement.positions
     return [
         Break(
             _position_kind(ours.get(symbol, 0), theirs.get(symbol, 0), ratios.get(symbol, ())),
@@ -157,7 +140,7 @@ def _position_breaks(ledger: LedgerView, broker: BrokerView, ratios: Ratios) -> 
             f"{ours.get(symbol, 0)} shares",
             f"{theirs.get(symbol, 0)} shares",
         )
-        for symbol in ours.keys() | theirs.keys()
+        for symbol in sorted(ours.keys() | theirs.keys())
         if ours.get(symbol, 0) != theirs.get(symbol, 0)
     ]
 
@@ -167,61 +150,6 @@ def _cash_breaks(ours: Decimal, theirs: Decimal) -> list[Break]:
     if abs(ours - theirs) <= CASH_TOLERANCE:
         return []
     return [Break(BreakKind.CASH_MISMATCH, "", "", str(ours), str(theirs))]
-
-
-def _orphans_among_fills(ledger: LedgerView, broker: BrokerView) -> list[Break]:
-    known = {record.intent.client_order_id for record in ledger.orders}
-    strangers = {
-        fill.client_order_id: fill
-        for fill in (*ledger.fills, *broker.fills)
-        if fill.client_order_id not in known
-    }
-    return [
-        Break(BreakKind.ORPHAN_ORDER, fill.symbol, order, "no such order", _describe_fill(fill))
-        for order, fill in strangers.items()
-    ]
-
-
-def _order_kind(record: OrderRecord, theirs: BrokerOrder | None) -> BreakKind | None:
-    if theirs is not None and record.status in _NEVER_SENT:
-        return BreakKind.ORPHAN_ORDER
-    if theirs is None and record.status not in _MAY_BE_UNKNOWN:
-        return BreakKind.STALE_ORDER
-    done_here = record.status.is_terminal or record.filled_shares >= record.intent.quantity_shares
-    done_there = (
-        theirs is None
-        or theirs.status.is_terminal
-        or theirs.filled_shares >= theirs.quantity_shares
-    )
-    return None if done_here and done_there else BreakKind.STALE_ORDER
-
-
-def _traded_kind(record: OrderRecord, theirs: BrokerOrder | None, traded: int) -> BreakKind | None:
-    """What is wrong with the shares of an order, whether or not both sides agree on them."""
-    ordered = record.intent.quantity_shares
-    shares = traded if theirs is None else max(traded, theirs.filled_shares)
-    statuses = {record.status} if theirs is None else {record.status, theirs.status}
-    if shares and statuses & _REFUSED:
-        return BreakKind.ORPHAN_ORDER
-    if shares > ordered or (theirs is not None and theirs.quantity_shares != ordered):
-        return BreakKind.QTY_MISMATCH
-    return None
-
-
-def _order_break(
-    kind: BreakKind, record: OrderRecord, theirs: BrokerOrder | None, traded: int
-) -> Break:
-    intent = record.intent
-    expected = (
-        f"{record.status}, filled {record.filled_shares} of {intent.quantity_shares}, "
-        f"executions of {traded}"
-    )
-    found = (
-        "no such order"
-        if theirs is None
-        else f"{theirs.status}, filled {theirs.filled_shares} of {theirs.quantity_shares}"
-    )
-    return Break(kind, intent.symbol, intent.client_order_id, expected, found)
 
 
 def _position_kind(ours: int, theirs: int, ratios: Sequence[Decimal]) -> BreakKind:
@@ -235,25 +163,7 @@ def _position_kind(ours: int, theirs: int, ratios: Sequence[Decimal]) -> BreakKi
     return BreakKind.QTY_MISMATCH if ours else BreakKind.ORPHAN_POSITION
 
 
-def _describe_fill(fill: Fill | None) -> str:
-    if fill is None:
-        return "no such execution"
-    return (
-        f"{fill.side} {fill.quantity_shares} at {fill.price} fee {fill.fee} "
-        f"for {fill.client_order_id}"
-    )
-
-
 def _describe_booking(booking: Booking | None) -> str:
     if booking is None:
         return "no such booking"
     return f"{booking.kind} {booking.shares} shares, cash {booking.cash}"
-
-
-def _to_frame(breaks: Sequence[Break], session: date) -> pl.DataFrame:
-    if not breaks:
-        return BREAKS.empty()
-    rows = [{**asdict(found), "kind": found.kind.value, "session": session} for found in breaks]
-    # Two rows of one key, such as two brokers' execution "1", become one.
-    frame = pl.DataFrame(rows).sort(list(BREAKS.columns))
-    return conform_frame(frame.unique(list(BREAKS.key), keep="first", maintain_order=True), BREAKS)

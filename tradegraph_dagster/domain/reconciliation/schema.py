@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import polars as pl
@@ -15,8 +15,12 @@ from tradegraph_dagster.domain.orders.schema import (
     BrokerOrder,
     BrokerStatement,
     Fill,
+    OrderEvent,
     OrderRecord,
 )
+
+# Kind of the bookings by which the ledger adopts the broker's word.
+ADJUSTMENT = "adjustment"
 
 POSITIONS = FrameSchema(
     name="positions",
@@ -35,7 +39,7 @@ POSITIONS = FrameSchema(
 
 BREAKS = FrameSchema(
     name="breaks",
-    doc="Where the ledger and the broker differ; empty when reconciled.",
+    doc="Where the ledger and the broker differed, until a person has looked; empty when clean.",
     key=("session", "kind", "symbol", "reference"),
     columns={
         "session": Column(pl.Date, "trading date"),
@@ -56,8 +60,8 @@ class BreakKind(StrEnum):
     """How the ledger and the broker can differ.
 
     - missing_fill: an execution that only one side has, or that differs.
-    - orphan_order: the broker worked an order that we never sent or do not know, or that one side
-      says was refused although shares of it were traded.
+    - orphan_order: the broker worked an order that we never sent or do not know, or has our id with
+      another symbol or side, or one side says it was refused although shares of it were traded.
     - stale_order: an order that is still open after the close, on either side.
     - orphan_position: the broker holds what the ledger does not.
     - qty_mismatch: both know the position, the shares differ; with an order as reference, more of
@@ -76,6 +80,9 @@ class BreakKind(StrEnum):
     CASH_MISMATCH = "cash_mismatch"
 
 
+BreakKey = tuple[str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """One difference; `expected` is the ledger's word, `found` the broker's."""
@@ -86,6 +93,11 @@ class Break:
     expected: str
     found: str
 
+    @property
+    def key(self) -> BreakKey:
+        """What it is about, whatever the two sides say of it."""
+        return self.kind.value, self.symbol, self.reference
+
 
 @dataclass(frozen=True)
 class LedgerView:
@@ -93,15 +105,17 @@ class LedgerView:
 
     Attributes:
         book: Positions and cash after it.
-        orders: Its orders.
+        orders: Its orders, and those of other sessions that may still fill on either side.
         fills: Its fills only.
         bookings: Its bookings only.
+        adjusted: Id of each adjustment so far, of any session -> whether it moved anything.
     """
 
     book: Book
     orders: Sequence[OrderRecord]
     fills: Sequence[Fill]
     bookings: Sequence[Booking]
+    adjusted: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,8 +123,8 @@ class BrokerView:
     """What the broker says of the same session.
 
     Attributes:
-        statement: Positions and cash after it.
-        orders: Its answer for each of our orders; None where it knows none.
+        statement: Positions, cash and open orders after it.
+        orders: Its answer for each of the ledger's orders; None where it knows none.
         fills: Its fills only.
         bookings: Its bookings only.
     """
@@ -119,3 +133,25 @@ class BrokerView:
     orders: Mapping[str, BrokerOrder | None]
     fills: Sequence[Fill]
     bookings: Sequence[Booking]
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """Facts of the broker that the ledger lacks.
+
+    Attributes:
+        fills: Executions it has not booked.
+        bookings: Dividends, bonus shares, splits and deposits it has not booked.
+        events: What orders that may still change have become.
+        breaks: The same in words, for a person; facts that are adopted block nothing.
+    """
+
+    fills: tuple[Fill, ...]
+    bookings: tuple[Booking, ...]
+    events: tuple[OrderEvent, ...]
+    breaks: tuple[Break, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """The ledger knows all that the broker knows."""
+        return not (self.fills or self.bookings or self.events)

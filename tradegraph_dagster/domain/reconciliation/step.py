@@ -1,37 +1,53 @@
-"""Close a session's books: gather both sides, compare, keep positions and breaks.
+"""Close a session's books: read both sides, adopt facts, name what differs, keep it.
 
-1. `_gather_ledger` and `_gather_broker` read; nothing is changed at the broker.
-2. `holdings.book_to_positions` and `compare.books_to_breaks` decide.
-3. `reconcile_session` writes both tables, then records the outcome: the session is closed last.
+1. `views` reads; nothing is changed at the broker. What cannot be read ends the pass before
+   anything is written.
+2. `adoption` decides which of the broker's facts the ledger lacks: orders first, then executions.
+3. `compare` names what differs before and after, `standing` which of it nobody has seen yet.
+4. `reconcile_session` raises incidents, books the facts, and writes both tables; the session is
+   closed last. A pass that finds what the one before it found writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import polars as pl
 
-from tradegraph_dagster.domain.core.errors import NotReconciled, StaleData
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.orders.accounting import executions_to_book
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.orders.prices import read_prices
+from tradegraph_dagster.domain.reconciliation.adoption import views_to_adoption
 from tradegraph_dagster.domain.reconciliation.compare import (
+    Ratios,
     actions_to_ratios,
-    books_to_breaks,
-    breaks_to_text,
+    breaks_to_frame,
+    views_to_breaks,
 )
 from tradegraph_dagster.domain.reconciliation.holdings import book_to_positions
 from tradegraph_dagster.domain.reconciliation.schema import (
     BREAKS,
     POSITIONS,
+    Adoption,
+    Break,
     BrokerView,
     LedgerView,
+)
+from tradegraph_dagster.domain.reconciliation.standing import (
+    adopted_breaks,
+    break_to_incident,
+    drop_acknowledged,
+    known_keys,
+)
+from tradegraph_dagster.domain.reconciliation.views import (
+    gather_broker,
+    gather_ledger,
+    names_at_broker,
 )
 
 # Brokers book bonus shares up to two weeks after the ex-date.
@@ -41,35 +57,103 @@ SUSPECT_WINDOW_SESSIONS = 10
 def reconcile_session(
     ws: Workspace, *, session: date, books: TradingBooks, broker: Broker
 ) -> tuple[Written, Written]:
-    """Compare the ledger with the broker after the session's close.
+    """Compare the ledger with the broker after the session's close, and adopt the broker's facts.
 
-    Breaks are values: they are written, recorded and returned, never raised. Running again while
-    neither side has changed writes the same bytes and no new record. Breaks stay until they are
-    cleared: no later session is closed before this one has been compared again without any.
+    Executions that the ledger lacks are booked, and open orders become what the broker says of
+    them. Breaks are values: they are written, raised as incidents and returned, never raised as
+    errors. The session is closed with them; what differs blocks its symbol, and for cash the whole
+    market, until a person acknowledges the incident. Running again while neither side has changed
+    writes nothing.
 
     Returns:
         What was written of POSITIONS and of BREAKS.
 
     Raises:
-        NotReconciled: An earlier session has breaks; nothing was written.
         MissingSession: The session's adjusted bars do not exist, or lack a holding.
         StaleData: The broker's statement is of another session.
         BrokerUnavailable: The broker cannot be asked; nothing was written.
     """
-    _require_no_open_breaks(ws, session, books)
-    ledger = _gather_ledger(ws, session, books)
-    theirs = _gather_broker(session, ledger, broker)
-    positions = book_to_positions(ledger.book, _last_prices(ws, session), session=session)
-    breaks = books_to_breaks(ledger, theirs, ratios=actions_to_ratios(_recent_actions(ws, session)))
+    ratios = recent_ratios(ws, session)
+    prices = _last_prices(ws, session)
+    theirs = gather_broker(session, books, broker)
+    ledger = _gather(ws, session, books, theirs)
+    found = _breaks(ws, ledger, theirs, ratios)
+    adoption = views_to_adoption(ledger, theirs, found)
+    if not adoption.is_empty:
+        # Facts are raised before they are booked: a pass that dies between forgets neither.
+        _raise_new(ws, session, books, adoption.breaks, blocks=False)
+        _adopt(books, adoption)
+        ledger = _gather(ws, session, books, theirs)
+        found = _breaks(ws, ledger, theirs, ratios)
+    _raise_new(ws, session, books, found, blocks=True)
+    shown = {one.key: one for one in adopted_breaks(books.incidents.open_incidents(), session)}
+    shown |= {one.key: one for one in found}
+    positions = book_to_positions(ledger.book, prices, session=session)
+    return _keep(
+        ws,
+        session,
+        books,
+        (positions, breaks_to_frame(list(shown.values()), session)),
+        cash=float(ledger.book.cash),
+    )
+
+
+def recent_ratios(ws: Workspace, session: date) -> Ratios:
+    """Symbol -> factors by which recent corporate actions multiply a holding."""
+    present = ws.store.partitions(CORPORATE_ACTIONS.name)
+    window = ws.trailing(session, SUSPECT_WINDOW_SESSIONS)
+    stored = ws.store.read(CORPORATE_ACTIONS, [day for day in window if day in present])
+    return actions_to_ratios(events_in_force(stored))
+
+
+def _gather(ws: Workspace, session: date, books: TradingBooks, theirs: BrokerView) -> LedgerView:
+    return gather_ledger(ws, session, books, names_at_broker(theirs.statement, theirs.fills))
+
+
+def _breaks(ws: Workspace, ledger: LedgerView, theirs: BrokerView, ratios: Ratios) -> list[Break]:
+    return drop_acknowledged(
+        views_to_breaks(ledger, theirs, ratios=ratios),
+        ledger.adjusted,
+        market=ws.market.name,
+        session=theirs.statement.session,
+    )
+
+
+def _raise_new(
+    ws: Workspace, session: date, books: TradingBooks, breaks: Sequence[Break], *, blocks: bool
+) -> None:
+    """Raise what no open incident is about yet."""
+    known = known_keys(books.incidents.open_incidents(), blocking=blocks)
+    new = [
+        break_to_incident(one, market=ws.market.name, session=session, blocks=blocks)
+        for one in breaks
+        if one.key not in known
+    ]
+    if new:
+        books.incidents.raise_incidents(new)
+
+
+def _adopt(books: TradingBooks, adoption: Adoption) -> None:
+    """Executions first: they say what an order filled, and its end is judged by them."""
+    if adoption.fills or adoption.bookings:
+        books.executions.record_executions(adoption.fills, adoption.bookings)
+    for event in adoption.events:
+        books.orders.apply(event)
+
+
+def _keep(
+    ws: Workspace,
+    session: date,
+    books: TradingBooks,
+    frames: tuple[pl.DataFrame, pl.DataFrame],
+    *,
+    cash: float,
+) -> tuple[Written, Written]:
+    positions, breaks = frames
     made = [
-        Written(
-            session,
-            frame.height,
-            ws.store.write(schema, session, frame),
-            facts,
-        )
+        Written(session, frame.height, ws.store.write(schema, session, frame), facts)
         for schema, frame, facts in (
-            (POSITIONS, positions, {"cash": float(ledger.book.cash)}),
+            (POSITIONS, positions, {"cash": cash}),
             (BREAKS, breaks, _count_kinds(breaks)),
         )
     ]
@@ -79,51 +163,6 @@ def reconcile_session(
         fingerprint=data_fingerprint([part.fingerprint for part in made]),
     )
     return made[0], made[1]
-
-
-def _require_no_open_breaks(ws: Workspace, session: date, books: TradingBooks) -> None:
-    latest = books.reconciliations.latest()
-    if latest is None or latest[0] >= session or not latest[1]:
-        return
-    closed, breaks = latest
-    stored = closed in ws.store.partitions(BREAKS.name)
-    shown = breaks_to_text(ws.store.read(BREAKS, [closed])) if stored else "see their table"
-    raise NotReconciled(
-        f"the books of {closed} have {breaks} breaks ({shown}): clear them, materialise fills and "
-        f"positions of {closed} again, then close {session}",
-        table=BREAKS.name,
-        session=closed,
-    )
-
-
-def _gather_ledger(ws: Workspace, session: date, books: TradingBooks) -> LedgerView:
-    fills = books.executions.fills(session)
-    bookings = books.executions.bookings(session)
-    book = executions_to_book(
-        fills,
-        bookings,
-        session=session,
-        unsellable_sessions=ws.market.unsellable_sessions,
-    )
-    return LedgerView(
-        book,
-        books.orders.orders(session),
-        [fill for fill in fills if fill.session == session],
-        [booking for booking in bookings if booking.session == session],
-    )
-
-
-def _gather_broker(session: date, ledger: LedgerView, broker: Broker) -> BrokerView:
-    statement = broker.statement(session)
-    if statement.session != session:
-        raise StaleData(
-            f"{broker.name} gave the statement of {statement.session}; ask again after its close",
-            table=BREAKS.name,
-            session=session,
-        )
-    ids = [record.intent.client_order_id for record in ledger.orders]
-    fills, bookings = broker.executions(session)
-    return BrokerView(statement, {name: broker.order(name) for name in ids}, fills, bookings)
 
 
 def _last_prices(ws: Workspace, session: date) -> dict[str, float]:
@@ -137,13 +176,6 @@ def _earlier_prices(ws: Workspace, session: date) -> dict[str, float]:
         return {}
     positions = ws.store.read(POSITIONS, before)
     return dict(zip(positions["symbol"], positions["last_price"], strict=True))
-
-
-def _recent_actions(ws: Workspace, session: date) -> pl.DataFrame:
-    present = ws.store.partitions(CORPORATE_ACTIONS.name)
-    window = ws.trailing(session, SUSPECT_WINDOW_SESSIONS)
-    stored = ws.store.read(CORPORATE_ACTIONS, [day for day in window if day in present])
-    return events_in_force(stored)
 
 
 def _count_kinds(breaks: pl.DataFrame) -> Mapping[str, float | int | str]:

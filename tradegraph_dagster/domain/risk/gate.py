@@ -22,7 +22,8 @@ from tradegraph_dagster.domain.core.errors import InvariantBroken
 from tradegraph_dagster.domain.core.money import to_decimal
 from tradegraph_dagster.domain.markets.lots import legal_buy_quantity, legal_sell_quantity
 from tradegraph_dagster.domain.markets.schema import LotRule
-from tradegraph_dagster.domain.risk.catalogue import load_rule, read_limits
+from tradegraph_dagster.domain.risk.catalogue import load_rule
+from tradegraph_dagster.domain.risk.limits import read_limits
 from tradegraph_dagster.domain.risk.lines import Lines, hold, trim
 from tradegraph_dagster.domain.risk.schema import (
     DecisionIdentity,
@@ -112,6 +113,7 @@ def lines_to_decision(
         equity=context.equity,
         rules_applied=tuple(rule.name for rule, _ in configured),
         inputs_fingerprint=identity.inputs_fingerprint,
+        sources=dict(identity.sources),
     )
 
 
@@ -119,7 +121,7 @@ def configured_rules(rules: Mapping[str, Mapping[str, Any]]) -> Configured:
     """Rules with their limits, in the order they run."""
     loaded = [(load_rule(name), limits) for name, limits in rules.items()]
     loaded.sort(key=lambda entry: (entry[0].scope is RuleScope.BOOK, entry[0].name))
-    return tuple((rule, read_limits(rule, limits)) for rule, limits in loaded)
+    return tuple((rule, read_limits(rule, limits, block="risk")) for rule, limits in loaded)
 
 
 def settle_lines(

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeGuard
 
 from tradegraph_dagster.domain.core.money import ZERO
 from tradegraph_dagster.domain.risk.schema import Line
 
 Lines = tuple[Line, ...]
+
+
+def is_known(value: object) -> TypeGuard[Decimal]:
+    """Whether it is a Decimal and a finite number."""
+    return isinstance(value, Decimal) and value.is_finite()
 
 
 def within(value: Decimal, limit: Decimal) -> bool:

@@ -13,6 +13,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.frames import Column, FrameSchema
+from tradegraph_dagster.domain.markets.schema import Side
 
 RISK_DECISION = FrameSchema(
     name="risk_decision",
@@ -27,6 +28,22 @@ RISK_DECISION = FrameSchema(
         "reference_price": Column(pl.Float64, "last raw close, ex-right", "quote currency a share"),
         "verdict": Column(pl.String, "approved, reduced or denied"),
         "reasons": Column(pl.String, "what each rule that changed it said, joined by '; '"),
+    },
+)
+
+GATE_RESULTS = FrameSchema(
+    name="gate_results",
+    doc="Every gate's word on every order of a session, with what it looked at.",
+    key=("session", "client_order_id", "number"),
+    columns={
+        "session": Column(pl.Date, "session t+1 of the orders"),
+        "client_order_id": Column(pl.String, "our identity of the order"),
+        "symbol": Column(pl.String, "exchange code"),
+        "number": Column(pl.Int32, "of the gate, 1 to 21"),
+        "gate": Column(pl.String, "name of the gate, the code of its denials"),
+        "outcome": Column(pl.String, "pass, fail, unknown or skipped"),
+        "reason": Column(pl.String, "why it denies or skips; empty for a pass"),
+        "inputs": Column(pl.String, "what it looked at and its limits, as a JSON object"),
     },
 )
 
@@ -141,13 +158,46 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedOrder:
+    """An order as the sized decision wants it.
+
+    Attributes:
+        client_order_id: Identity, from the decision.
+        decision_id: The decision.
+        strategy: Whose it is.
+        symbol: Exchange code.
+        side: Direction.
+        quantity_shares: Positive.
+        reference_price: Last raw close, ex-right.
+        limit_price: Worst price; None for a market order.
+        confidence: Share of the forecast cross-section that scores no higher, 0 to 1; None where
+            the name has no forecast.
+    """
+
+    client_order_id: str
+    decision_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    quantity_shares: int
+    reference_price: Decimal
+    limit_price: Decimal | None = None
+    confidence: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionIdentity:
-    """Whose decision it is, and the hash of everything it was computed from."""
+    """Whose decision it is, and the hash of everything it was computed from.
+
+    `sources` has the lake's part of it: table -> content fingerprint of the partition that was
+    read.
+    """
 
     decision_id: str
     market: str
     strategy: str
     inputs_fingerprint: str
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,3 +213,4 @@ class RiskDecision:
     equity: Decimal
     rules_applied: tuple[str, ...]
     inputs_fingerprint: str
+    sources: Mapping[str, str] = field(default_factory=dict)

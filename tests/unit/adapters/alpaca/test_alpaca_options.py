@@ -90,13 +90,12 @@ def test_a_replay_is_on_this_machine_or_refused(url: str) -> None:
         AlpacaOptions(replay_url=url)
 
 
-@pytest.mark.parametrize(
-    ("account", "trading"),
-    [("paper", "https://paper-api.alpaca.markets"), ("live", "https://api.alpaca.markets")],
-)
-def test_hosts_follow_the_account(account: str, trading: str) -> None:
-    options = AlpacaOptions.model_validate({"account": account})
-    assert (options.data_url, options.trading_url) == ("https://data.alpaca.markets", trading)
+def test_sources_ask_the_data_host_and_the_paper_host_only() -> None:
+    options = AlpacaOptions()
+    assert options.data_url == "https://data.alpaca.markets"
+    assert options.trading_url == "https://paper-api.alpaca.markets"
+    with pytest.raises(ValidationError, match="account"):
+        AlpacaOptions.model_validate({"account": "live"})
 
 
 @pytest.mark.parametrize("symbols", [[], ["aapl"], ["AAPL,MSFT"], ["A B"]])

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.support.trading_world import FeeMarket, make_actions, make_intent
-from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
 from tradegraph_dagster.adapters.simulated.settlement import (
     Account,
     apply_actions,
@@ -15,6 +15,7 @@ from tradegraph_dagster.adapters.simulated.settlement import (
 )
 from tradegraph_dagster.adapters.simulated.tape import Tape
 from tradegraph_dagster.domain.core.money import CENT
+from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.schema import LotRule, PriceBand, Side
 from tradegraph_dagster.domain.orders.entitlements import frame_to_actions
 
@@ -165,3 +166,49 @@ def test_corporate_actions_reach_what_is_held() -> None:
         ("split", "BBB", -23, 0),
     ]
     assert len({one.booking_id for one in bookings}) == 3
+
+
+@pytest.mark.parametrize(
+    ("side", "limit", "price"),
+    [
+        (Side.BUY, "10.00", "10.00"),
+        (Side.BUY, "10.05", "10.05"),
+        (Side.BUY, "10.30", "10.10"),
+        (Side.BUY, "9.99", None),
+        (Side.SELL, "10.00", "10.00"),
+        (Side.SELL, "9.95", "9.95"),
+        (Side.SELL, "9.70", "9.90"),
+        (Side.SELL, "10.01", None),
+    ],
+)
+def test_nothing_fills_beyond_an_orders_own_limit(side: Side, limit: str, price: str | None):
+    intent = make_intent(DAY, quantity_shares=500, side=side, limit_price=Decimal(limit))
+    done = settle(intent, account=RICH, slippage_bps=100.0)
+    assert [fill.price for fill in done.fills] == ([] if price is None else [Decimal(price)])
+    if price is None:
+        reason = f"its limit price {limit} was not reached, the price was 10"
+        assert done.expired == {intent.client_order_id: reason}
+
+
+@pytest.mark.parametrize(
+    ("session", "side", "shares", "fee"),
+    [
+        (date(2026, 11, 20), Side.BUY, 1_000, "5.10"),
+        (date(2026, 11, 20), Side.SELL, 1_000, "10.10"),
+        (date(2023, 8, 25), Side.SELL, 10_000, "131"),
+        (date(2023, 8, 28), Side.SELL, 10_000, "81"),
+        (date(2022, 4, 28), Side.BUY, 10_000, "32"),
+        (date(2022, 4, 29), Side.BUY, 10_000, "31"),
+    ],
+)
+def test_fees_are_those_of_the_session(session: date, side: Side, shares: int, fee: str) -> None:
+    # Stamp duty halves on 2023-08-28, the transfer fee on 2022-04-29; least commission 5.
+    done = settle_orders(
+        Account(Decimal(1_000_000), {"AAA": 10_000}),
+        [make_intent(session, quantity_shares=shares, side=side, market="cn")],
+        {"AAA": tape()},
+        market=load_market("cn"),
+        options=OPTIONS(),
+        filled_at=AT,
+    )
+    assert [fill.fee for fill in done.fills] == [Decimal(fee)]

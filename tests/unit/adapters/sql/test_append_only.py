@@ -10,16 +10,29 @@ from tests.support.ledgers import (
     SESSION,
     SqlPlace,
     make_booking,
-    make_decision,
+    make_event,
     make_fill,
+    record_orders,
+    send,
     sql_place,
 )
-from tests.support.make_chain import KEY
+from tests.support.make_chain import KEYS
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger
+from tradegraph_dagster.adapters.sql.triggers import APPEND_ONLY
 from tradegraph_dagster.domain.audit.chain import find_damage
+from tradegraph_dagster.domain.orders.schema import OrderStatus
 
-TABLES = ("decisions", "fills", "bookings", "audit_entries")
-COLUMN = {"decisions": "payload", "fills": "fee", "bookings": "cash", "audit_entries": "event"}
+# A column of each table that could be worth changing.
+COLUMN = {
+    "decisions": "payload",
+    "gate_results": "results",
+    "order_events": "raw",
+    "fills": "fee",
+    "bookings": "cash",
+    "cash_entries": "amount",
+    "audit_entries": "event",
+}
+TABLES = tuple(COLUMN)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -31,7 +44,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlPlace]:
 @pytest.fixture
 def ledger(place: SqlPlace) -> Iterator[SqlLedger]:
     opened = place.open()
-    opened.books.decisions.record_decision(make_decision(place.market), [])
+    record_orders(opened.books, place.market)
+    send(opened.books)
+    opened.books.orders.apply(make_event(OrderStatus.ACKED))
     opened.books.executions.record_executions(
         [make_fill(place.market)], [make_booking(place.market)]
     )
@@ -42,6 +57,10 @@ def ledger(place: SqlPlace) -> Iterator[SqlLedger]:
 def execute(ledger: SqlLedger, statement: str) -> None:
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql(statement)
+
+
+def test_every_append_only_table_is_tried() -> None:
+    assert {table.name for table in APPEND_ONLY} == {*TABLES, "quarantine_releases"}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -102,7 +121,7 @@ def test_who_gets_past_the_triggers_is_found(tmp_path: Path, change: str, kind: 
             ledger.audit.append("event", user="ann", details={"n": number})
         execute(ledger, "DROP TRIGGER audit_entries_no_update")
         execute(ledger, f"UPDATE audit_entries SET {change} WHERE seq = 2")
-        damage = find_damage(ledger.audit.entries(), KEY)
+        damage = find_damage(ledger.audit.entries(), KEYS)
         ledger.close()
     assert damage is not None
     assert (damage.seq, damage.kind) == (2, kind)

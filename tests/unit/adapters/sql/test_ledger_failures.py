@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,12 +8,10 @@ import pytest
 
 from tests.support.ledgers import (
     NOW,
-    SESSION,
     SqlPlace,
     make_booking,
-    make_decision,
     make_fill,
-    make_intent,
+    record_orders,
     sql_place,
 )
 from tests.support.make_chain import KEY
@@ -28,14 +25,6 @@ from tradegraph_dagster.domain.core.errors import (
     StoreError,
     StoreUnavailable,
 )
-from tradegraph_dagster.domain.orders.schema import OrderStatus
-
-
-class BrokenClock:
-    """Fails when the audit entry is stamped: after the rows, before the commit."""
-
-    def now(self) -> datetime:
-        raise RuntimeError("no time")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -48,30 +37,6 @@ def open_at(url: str) -> SqlLedger:
     return open_ledger(url, market="cn", clock=FixedClock(NOW), audit_key=KEY)
 
 
-def test_no_act_without_its_audit_entry(place: SqlPlace) -> None:
-    good = place.open()
-    good.books.decisions.record_decision(make_decision(place.market), [make_intent(place.market)])
-    before = list(good.audit.entries())
-    books = place.open(clock=BrokenClock()).books
-    acts = (
-        lambda: books.decisions.record_decision(make_decision(place.market, name="dec-b"), []),
-        lambda: books.orders.advance("tg1-a", OrderStatus.INTENT, OrderStatus.SUBMITTING),
-        lambda: books.executions.record_executions([make_fill(place.market)], []),
-        lambda: books.kill_switch.engage(reason="x", actor="ann"),
-        lambda: books.reconciliations.record_reconciliation(SESSION, breaks=0, fingerprint="f"),
-    )
-    for act in acts:
-        with pytest.raises(RuntimeError):
-            act()
-    assert list(good.audit.entries()) == before
-    assert good.books.decisions.decision("dec-b") is None
-    (order,) = good.books.orders.orders(SESSION)
-    assert (order.status, order.filled_shares) == (OrderStatus.INTENT, 0)
-    assert list(good.books.executions.fills(SESSION)) == []
-    assert good.books.kill_switch.engaged() is None
-    assert good.books.reconciliations.latest() is None
-
-
 def test_what_was_written_is_there_for_the_next_process(place: SqlPlace) -> None:
     place.open().books.kill_switch.engage(reason="drawdown", actor="ann")
     assert place.open().books.kill_switch.engaged() == "drawdown"
@@ -82,13 +47,13 @@ def test_markets_share_a_database_and_nothing_else(place: SqlPlace) -> None:
     first.books.kill_switch.engage(reason="x", actor="ann")
     first.books.executions.record_executions([make_fill(place.market)], [])
     other = make_fill(f"{place.market}-other", price=Decimal("1"))
-    assert second.books.executions.record_executions([other], []) == 1
+    assert second.books.executions.record_executions([other], []).new == 1
     assert second.books.kill_switch.engaged() is None
     assert [entry.seq for entry in second.audit.entries()] == [0, 1]
     with pytest.raises(InvariantBroken, match="this ledger holds"):
         second.books.executions.record_executions([make_fill(place.market)], [])
     with pytest.raises(InvariantBroken, match="this ledger holds"):
-        second.books.decisions.record_decision(make_decision(place.market), [])
+        record_orders(second.books, place.market)
 
 
 @pytest.mark.parametrize("money", [Decimal("NaN"), Decimal("Infinity")])

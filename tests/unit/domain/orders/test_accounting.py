@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -81,3 +82,50 @@ def test_a_closed_position_stays_for_its_result() -> None:
     fills = [make_fill(MONDAY, 100), make_fill(TUESDAY, 100, "12", side=Side.SELL, name="b")]
     position = fold(fills).positions["AAA"]
     assert (position.quantity_shares, position.realised_pnl) == (0, 200)
+
+
+# Side, shares, price -> shares, average and result after it; one share of the contract each.
+WORKED = [
+    (Side.BUY, 100, "10", (100, "10", "0")),
+    (Side.BUY, 50, "11.5", (150, "10.5", "0")),
+    (Side.SELL, 120, "12", (30, "10.5", "180")),
+    (Side.SELL, 80, "9", (-50, "9", "135")),
+    (Side.BUY, 20, "9.5", (-30, "9", "125")),
+    (Side.BUY, 30, "8", (0, "0", "155")),
+]
+
+
+def test_the_worked_example_through_zero_and_back() -> None:
+    fills = []
+    for number, (side, shares, price, expected) in enumerate(WORKED):
+        fills.append(make_fill(MONDAY, shares, price, side=side, name=str(number)))
+        held = fold(fills).positions["AAA"]
+        found = (held.quantity_shares, held.average_cost, held.realised_pnl)
+        assert found == (expected[0], Decimal(expected[1]), Decimal(expected[2]))
+
+
+def bust(fill, session=TUESDAY):
+    return replace(fill, session=session, execution_id=f"not-{fill.execution_id}", busts="b")
+
+
+class TestBusts:
+    kept = make_fill(MONDAY, 100, "10", fee="5", name="a")
+    gone = make_fill(MONDAY, 50, "20", fee="6", name="b")
+    sold = make_fill(TUESDAY, 100, "12", side=Side.SELL, fee="7", name="c")
+
+    @pytest.mark.parametrize("at", range(4))
+    def test_a_bust_and_what_it_busts_leave_no_trace(self, at: int) -> None:
+        fills = [self.kept, self.gone, self.sold]
+        fills.insert(at, bust(self.gone))
+        assert fold(fills) == fold([self.kept, self.sold])
+
+    def test_before_the_session_of_the_bust_the_fill_counts(self) -> None:
+        fills = [self.kept, self.gone, bust(self.gone)]
+        assert fold(fills, session=MONDAY) == fold([self.kept, self.gone], session=MONDAY)
+
+    def test_a_bust_of_what_is_not_known_is_nothing(self) -> None:
+        assert fold([self.kept, bust(self.gone)]) == fold([self.kept])
+
+    def test_a_bust_of_another_brokers_execution_is_another(self) -> None:
+        other = replace(bust(self.gone), broker="other")
+        assert fold([self.kept, self.gone, other]) == fold([self.kept, self.gone])

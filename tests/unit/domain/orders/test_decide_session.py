@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.support.executions import make_booking
 from tests.support.trading_world import RULES, World, make_world
 from tradegraph_dagster.domain.core.errors import (
     ConfigError,
@@ -92,7 +93,6 @@ def test_an_empty_ledger_says_how_to_open_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("closed", "decided", "breaks", "message"),
     [
-        (0, 1, 2, "have 2 breaks"),
         (1, 1, 0, "already closed through"),
         (0, 3, 0, "2023-01-03, 2023-01-04, one after another"),
     ],
@@ -272,3 +272,45 @@ def test_drawdown_is_measured_from_every_earlier_decision(world: World) -> None:
     limits = {**RULES, "max_drawdown": {"max_drawdown_frac": 0.04}}
     frame = world.decide(world.sessions[3], rules=limits)
     assert "max_drawdown" in row(frame, "BBB")["reasons"]
+
+
+def test_another_name_of_the_strategy_keeps_the_peak(world: World) -> None:
+    world.trade(world.sessions[1], {"AAA": 0.25})
+    for number in (1, 2):
+        edit_bar(world, "AAA", number, last_raw_close=close_of(world, "AAA", 0) * 0.8)
+    world.trade(world.sessions[2], {"AAA": 0.25})
+    world.put_weights(world.sessions[2], {"BBB": 0.2})
+    limits = {**RULES, "max_drawdown": {"max_drawdown_frac": 0.04}}
+    frame = world.decide(world.sessions[3], rules=limits, strategy="renamed")
+    assert "max_drawdown" in row(frame, "BBB")["reasons"]
+
+
+TIGHT = [
+    ("daily_loss", {"max_daily_loss_frac": 0.05}),
+    ("max_drawdown", {"max_drawdown_frac": 0.05}),
+]
+
+
+@pytest.mark.parametrize(("rule", "limits"), TIGHT)
+def test_shares_that_are_transferred_away_are_no_loss(world: World, rule, limits) -> None:
+    """Half of a book that is a quarter of equity leaves: 12 % less, and nothing was lost."""
+    world.trade(world.sessions[1], {"AAA": 0.25})
+    world.trade(world.sessions[2], {"AAA": 0.25})
+    held = world.broker.statement(world.sessions[2]).positions["AAA"]
+    leaving = make_booking(world.sessions[2], "transfer", symbol="AAA", shares=-held // 2)
+    world.books.executions.record_executions([], [leaving])
+    world.put_weights(world.sessions[2], {"AAA": 0.1, "BBB": 0.2})
+    frame = world.decide(world.sessions[3], rules={**RULES, rule: limits})
+    assert row(frame, "BBB")["verdict"] == "approved"
+
+
+@pytest.mark.parametrize(("rule", "limits"), TIGHT)
+def test_shares_that_are_transferred_in_hide_no_loss(world: World, rule, limits) -> None:
+    world.trade(world.sessions[1], {"AAA": 0.25})
+    world.trade(world.sessions[2], {"AAA": 0.25})
+    edit_bar(world, "AAA", 2, last_raw_close=close_of(world, "AAA", 1) * 0.6)
+    coming = make_booking(world.sessions[2], "transfer", symbol="BBB", shares=20_000)
+    world.books.executions.record_executions([], [coming])
+    world.put_weights(world.sessions[2], {"CCC": 0.2})
+    frame = world.decide(world.sessions[3], rules={**RULES, rule: limits})
+    assert rule in row(frame, "CCC")["reasons"]

@@ -23,7 +23,25 @@ def test_only_money_from_outside_is_a_flow() -> None:
         make_booking(DAYS[1], "dividend", symbol="AAA", cash="7"),
         make_booking(DAYS[2], "withdrawal", cash="-200"),
     ]
-    assert flows_by_session(bookings) == {DAYS[0]: Decimal(1500), DAYS[2]: Decimal(-200)}
+    found = flows_by_session(bookings, _no_prices)
+    assert found == {DAYS[0]: Decimal(1500), DAYS[2]: Decimal(-200)}
+
+
+def _no_prices(session: date) -> dict[str, float]:
+    raise AssertionError(f"prices of {session} are not needed")
+
+
+def test_transferred_shares_count_at_the_price_of_their_session() -> None:
+    prices = {DAYS[0]: {"AAA": 10.0, "BBB": 4.5}, DAYS[1]: {"AAA": 11.0}}
+    bookings = [
+        make_booking(DAYS[0], "transfer", symbol="AAA", shares=300),
+        make_booking(DAYS[0], "transfer", symbol="BBB", shares=-100, cash="-2", name="out"),
+        make_booking(DAYS[1], "transfer", symbol="AAA", shares=-200),
+        make_booking(DAYS[1], "transfer", symbol="ZZZ", shares=50, name="unpriced"),
+        make_booking(DAYS[1], "bonus", symbol="AAA", shares=30),
+    ]
+    found = flows_by_session(bookings, prices.__getitem__)
+    assert found == {DAYS[0]: Decimal(2_548), DAYS[1]: Decimal(-2_200)}
 
 
 @pytest.mark.parametrize(

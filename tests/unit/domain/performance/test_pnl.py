@@ -78,6 +78,13 @@ def test_a_first_session_measures_against_its_deposit() -> None:
         "largest_position_frac": pytest.approx(10_500 / 100_495),
         "drawdown_frac": 0.0,
         "positions": 1,
+        "net_exposure_frac": pytest.approx(10_500 / 100_495),
+        "concentration_hhi": 1.0,
+        "unrealised_pnl": 500.0,
+        "adjustments": 0.0,
+        "pnl_to_date": 495.0,
+        "max_drawdown_frac": 0.0,
+        "deposits": 100000.0,
     }
 
 
@@ -115,6 +122,29 @@ def test_a_dividend_is_profit() -> None:
     row = measure(activity, 10.0, previous=100_495.0)
     assert row["dividends"] == 120.5
     assert row["pnl"] == pytest.approx(measure(SECOND, 10.0, previous=100_495.0)["pnl"] + 120.5)
+
+
+def test_a_bust_is_no_trade() -> None:
+    bust = replace(BOUGHT, execution_id="e3", busts="e1")
+    row = measure(
+        SessionActivity(SESSION, fold([], [DEPOSIT]), EMPTY, [BOUGHT, bust], [DEPOSIT]), 9
+    )
+    assert (row["fees"], row["traded_notional"], row["pnl"]) == (0.0, 0.0, 0.0)
+
+
+def test_concentration_and_the_deepest_fall_so_far() -> None:
+    other = replace(BOUGHT, execution_id="e4", symbol="000001.SZ", quantity_shares=3000)
+    activity = replace(FIRST, book=fold([BOUGHT, other], [DEPOSIT]))
+    frame = activity_to_pnl(
+        activity,
+        {"600000.SH": 10.0, "000001.SZ": 10.0},
+        history=EquityHistory(0.0, 0.0, 5.0, 0.25),
+        benchmark=Benchmark(),
+    )
+    row = frame.row(0, named=True)
+    assert row["concentration_hhi"] == pytest.approx(0.25**2 + 0.75**2)
+    assert row["max_drawdown_frac"] == 0.25
+    assert row["pnl_to_date"] == pytest.approx(5.0 + row["pnl"])
 
 
 def test_nothing_at_all_is_all_zero() -> None:
@@ -173,8 +203,11 @@ def test_the_benchmark_does_not_depend_on_the_order_of_rows() -> None:
 def test_the_peak_moves_with_money_from_outside(
     equity: list[float], pnl: list[float], peak: float
 ) -> None:
-    rows = pl.DataFrame({"equity": equity, "pnl": pnl}, schema_overrides={"equity": pl.Float64})
-    assert rows_to_history(rows) == EquityHistory(equity[-1] if equity else 0.0, peak)
+    columns = {"equity": equity, "pnl": pnl, "drawdown_frac": [0.1, 0.3, 0.2][: len(pnl)]}
+    rows = pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.Float64))
+    deepest = 0.3 if pnl else 0.0
+    last = equity[-1] if equity else 0.0
+    assert rows_to_history(rows) == EquityHistory(last, peak, sum(pnl), deepest)
 
 
 def test_a_withdrawal_is_no_drawdown() -> None:

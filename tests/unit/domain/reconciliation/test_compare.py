@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.ledgers import NEXT_SESSION, SESSION, make_booking, make_fill, make_intent
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
+from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.orders.schema import (
     Book,
     BrokerOrder,
@@ -16,8 +17,19 @@ from tradegraph_dagster.domain.orders.schema import (
     OrderStatus,
     Position,
 )
-from tradegraph_dagster.domain.reconciliation.compare import actions_to_ratios, books_to_breaks
-from tradegraph_dagster.domain.reconciliation.schema import BrokerView, LedgerView
+from tradegraph_dagster.domain.reconciliation.compare import (
+    actions_to_ratios,
+    breaks_to_frame,
+    breaks_to_text,
+    views_to_breaks,
+)
+from tradegraph_dagster.domain.reconciliation.schema import (
+    BREAKS,
+    Break,
+    BreakKind,
+    BrokerView,
+    LedgerView,
+)
 
 FILL = make_fill("cn", quantity_shares=300)
 DEPOSIT = make_booking("cn")
@@ -56,9 +68,12 @@ def kinds(
     ledger: LedgerView, broker: BrokerView, ratio: str | None = None
 ) -> list[tuple[str, str, str]]:
     ratios = {"600000.SH": (Decimal(ratio),)} if ratio else {}
-    frame = books_to_breaks(ledger, broker, ratios=ratios)
-    assert set(frame["session"]) <= {SESSION}
-    return list(frame.select("kind", "symbol", "reference").iter_rows())
+    breaks = views_to_breaks(ledger, broker, ratios=ratios)
+    frame = breaks_to_frame(breaks, SESSION)
+    assert list(frame.select("kind", "symbol", "reference").iter_rows()) == [
+        one.key for one in breaks
+    ]
+    return [one.key for one in breaks]
 
 
 NO_FILLS = replace(LEDGER, fills=[])
@@ -66,8 +81,8 @@ SILENT = replace(BROKER, fills=[], orders={"tg1-a": None})
 
 
 def test_equal_books_have_no_break() -> None:
-    frame = books_to_breaks(LEDGER, BROKER, ratios={"600000.SH": (Decimal(2),)})
-    assert frame.is_empty()
+    assert views_to_breaks(LEDGER, BROKER, ratios={"600000.SH": (Decimal(2),)}) == []
+    assert breaks_to_frame([], SESSION).equals(BREAKS.empty())
 
 
 @pytest.mark.parametrize(
@@ -205,12 +220,10 @@ def test_a_known_ratio_makes_a_mismatch_a_suspect(ratio: str, shares: int, kind:
 
 
 def test_both_words_are_kept() -> None:
-    frame = books_to_breaks(
+    breaks = views_to_breaks(
         LEDGER, statement(BROKER, positions={"600000.SH": 200}, cash=Decimal("1.50")), ratios={}
     )
-    words = dict(
-        zip(frame["kind"], zip(frame["expected"], frame["found"], strict=True), strict=True)
-    )
+    words = {one.kind: (one.expected, one.found) for one in breaks}
     assert words == {
         "cash_mismatch": ("996964.99", "1.50"),
         "qty_mismatch": ("300 shares", "200 shares"),
@@ -243,3 +256,77 @@ def test_ratios_of_actions(
 ) -> None:
     assert actions_to_ratios(make_action(**action)) == ratios
     assert actions_to_ratios(CORPORATE_ACTIONS.empty()) == {}
+
+
+WORKING = BrokerOrder("tg1-x", "B9", OrderStatus.ACKED, 200, 0, symbol="000001.SZ")
+
+
+def test_an_open_order_under_our_name_is_an_orphan() -> None:
+    broker = statement(BROKER, open_orders=(WORKING, replace(WORKING, client_order_id="by-hand")))
+    (found,) = views_to_breaks(LEDGER, broker, ratios={})
+    assert found.key == ("orphan_order", "000001.SZ", "tg1-x")
+    assert (found.expected, found.found) == ("no such order", "acked, filled 0 of 200")
+
+
+def test_an_order_of_a_later_session_is_not_yet_judged() -> None:
+    later = OrderRecord(make_intent("cn", name="tg1-x", session=NEXT_SESSION), OrderStatus.ACKED)
+    ledger = replace(LEDGER, orders=[*LEDGER.orders, later])
+    assert kinds(ledger, statement(BROKER, open_orders=(WORKING,))) == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        (replace(ACKED, filled_shares=300), []),
+        (
+            replace(ACKED, status=OrderStatus.ACKED, filled_shares=0),
+            [("stale_order", "600000.SH", "tg1-a")],
+        ),
+        (None, [("stale_order", "600000.SH", "tg1-a")]),
+    ],
+)
+def test_executions_of_an_earlier_order_are_not_at_hand(
+    theirs: BrokerOrder | None, expected: list[tuple[str, str, str]]
+) -> None:
+    intent = make_intent("cn", session=NEXT_SESSION.replace(day=2))
+    ledger = replace(LEDGER, orders=[OrderRecord(intent, OrderStatus.FILLED, 300)])
+    ledger, broker = replace(ledger, fills=[]), replace(BROKER, fills=[], orders={"tg1-a": theirs})
+    assert kinds(ledger, broker) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [("", []), ("B1", [("stale_order", "600000.SH", "tg1-a")])],
+)
+def test_an_expired_order_that_the_broker_never_named_may_be_unknown_there(
+    sent: str, expected: list[tuple[str, str, str]]
+) -> None:
+    record = OrderRecord(make_intent("cn"), OrderStatus.EXPIRED, broker_order_id=sent)
+    nothing = Book(SESSION, {}, CASH, Decimal(0))
+    ledger = replace(LEDGER, book=nothing, orders=[record], fills=[])
+    assert kinds(ledger, statement(SILENT, positions={})) == expected
+
+
+@pytest.mark.parametrize("change", [{"symbol": "000001.SZ"}, {"side": Side.SELL}])
+def test_our_id_with_another_content_is_no_order_of_ours(change: dict[str, object]) -> None:
+    broker = replace(BROKER, orders={"tg1-a": replace(ACKED, **change)})  # type: ignore[arg-type]
+    assert kinds(LEDGER, broker) == [("orphan_order", "600000.SH", "tg1-a")]
+
+
+def test_a_bust_takes_its_shares_back() -> None:
+    bust = replace(FILL, execution_id="e2", busts="e1")
+    ledger = replace(order_here(OrderStatus.EXPIRED), fills=[FILL, bust])
+    ledger = replace(ledger, book=Book(SESSION, {}, CASH, Decimal(0)))
+    broker = order_there(replace(BROKER, fills=[FILL, bust]), OrderStatus.EXPIRED, 0)
+    assert kinds(ledger, statement(broker, positions={})) == []
+
+
+def test_our_own_adjustment_is_never_asked_of_the_broker() -> None:
+    own = make_booking("cn", name="adjustment-1", kind="adjustment", cash=Decimal(0))
+    assert kinds(replace(LEDGER, bookings=[DEPOSIT, own]), BROKER) == []
+
+
+def test_a_message_names_the_first_few() -> None:
+    many = [Break(BreakKind.QTY_MISMATCH, f"S{one}", "", "1", "2") for one in range(7)]
+    assert breaks_to_text(many).endswith("qty_mismatch S4; and 2 more")
+    assert breaks_to_text(many[:1]) == "qty_mismatch S0"

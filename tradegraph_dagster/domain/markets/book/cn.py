@@ -297,6 +297,14 @@ class ChinaMarket:
             return first_day_band(board, listing.issue_price, listing.listed_on)
         return None if percent is None else limit_band(reference, percent, percent)
 
+    def price_cage(self, symbol: str, side: Side, base: Decimal, session: date) -> Decimal | None:
+        """As `caged_price`."""
+        return caged_price(symbol, side, base, session)
+
+    def buy_cap(self, listing: Listing, session: date) -> int | None:
+        """Of shares under special treatment only."""
+        return special_treatment_buy_cap(listing.symbol, session) if listing.is_st else None
+
     def lot_rule(self, symbol: str, session: date) -> LotRule:
         """Order sizes of the symbol's board; odd lots follow `lots.legal_sell_quantity`."""
         return LOT_RULES[board_of(symbol_on(symbol, session))].on(session)

@@ -114,6 +114,14 @@ class UnitedStatesMarket:
         self.board(listing.symbol)
         return None
 
+    def price_cage(self, symbol: str, side: Side, base: Decimal, session: date) -> Decimal | None:
+        """None: there is no cage."""
+        return None
+
+    def buy_cap(self, listing: Listing, session: date) -> int | None:
+        """None: there is no cap."""
+        return None
+
     def lot_rule(self, symbol: str, session: date) -> LotRule:
         """Any whole number of shares; fractions are not traded."""
         self.board(symbol)

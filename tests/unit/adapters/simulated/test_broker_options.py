@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from tradegraph_dagster.adapters.simulated.options import OPTIONS
+from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
 
 
 def test_money_is_read_from_text_digit_for_digit() -> None:

@@ -27,7 +27,7 @@ class OPTIONS(BaseModel):
     """How orders are filled.
 
     Attributes:
-        fill_at: Price the auction fills at: the session's open or its close.
+        fill_at: Price that fills: the session's open, its close, or the mean price of its trades.
         opening_cash: Deposit of the first settled session, quote currency, as text.
         max_volume_frac: Share of the session's volume that orders of one name may take.
         slippage_bps: Distance of the fill from that price, against the order.
@@ -35,7 +35,17 @@ class OPTIONS(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    fill_at: Literal["open", "close"] = "open"
+    fill_at: Literal["open", "close", "vwap"] = "open"
     opening_cash: Money = Decimal(1_000_000)
     max_volume_frac: Annotated[float, Field(gt=0, le=1)] = 0.1
     slippage_bps: Annotated[float, Field(ge=0, le=500)] = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """No real money."""
+        return False
+
+    @property
+    def host(self) -> str:
+        """None: it is in this process."""
+        return ""

@@ -1,0 +1,1 @@
+{{ from_lake('gate_results') }}

@@ -1,0 +1,1 @@
+"""Fernet, for sealing secrets."""
