@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from tests.support.ledgers import SqlPlace, sql_place
 from tests.support.make_chain import KEY
@@ -24,6 +26,7 @@ class AccessPlace:
     """A database with nobody in it; its chain is `chain`."""
 
     place: SqlPlace
+    engines: list[Engine] = field(default_factory=list)
 
     @property
     def clock(self) -> FixedClock:
@@ -32,7 +35,8 @@ class AccessPlace:
     @property
     def ledger(self) -> Ledger:
         """A new one each time, with connections of its own."""
-        return Ledger(open_engine(self.place.url), self.place.market, self.clock, KEY)
+        self.engines.append(open_engine(self.place.url))
+        return Ledger(self.engines[-1], self.place.market, self.clock, KEY)
 
     def access(self, keys: str | None = None) -> Access:
         people = SqlPeopleBook(self.ledger)
@@ -64,4 +68,7 @@ def access_place(backend: str, folder: Path) -> Iterator[AccessPlace]:
             for table in ("people", "live_lock", "credentials"):
                 connection.exec_driver_sql(f"DELETE FROM {table}")
         engine.dispose()
-        yield AccessPlace(place)
+        where = AccessPlace(place)
+        yield where
+        for opened in where.engines:
+            opened.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
@@ -56,10 +56,12 @@ class SqlPlace:
     url: str
     market: str
     clock: FixedClock
+    opened: list[SqlLedger] = field(default_factory=list)
 
     def open(self, **changes: Any) -> SqlLedger:
         options = {"market": self.market, "clock": self.clock, "audit_key": KEY} | changes
-        return open_ledger(self.url, **options)
+        self.opened.append(open_ledger(self.url, **options))
+        return self.opened[-1]
 
 
 @contextmanager
@@ -67,7 +69,11 @@ def sql_place(backend: str, folder: Path) -> Iterator[SqlPlace]:
     """A place nobody wrote to: a new file, or a new market in the shared server."""
     url = f"sqlite:///{folder}/ledger.db" if backend == "sqlite" else postgres_url()
     create_schema(url)
-    yield SqlPlace(url, f"m{next(_markets)}", FixedClock(NOW))
+    place = SqlPlace(url, f"m{next(_markets)}", FixedClock(NOW))
+    yield place
+    # One server serves a whole run of tests, and has so many connections to give.
+    for ledger in place.opened:
+        ledger.close()
 
 
 def make_decision(market: str, *, name: str = "dec-a", **changes: Any) -> RiskDecision:
