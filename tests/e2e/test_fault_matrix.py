@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.faults.trading_process import DECISION, IDS, WANTED, decide
 from tests.faults.verdict import judge_run
 from tradegraph_dagster.adapters.fake_alpaca.faults import FAULTS
 from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.sql.ledger import open_ledger
+from tradegraph_dagster.adapters.sql.ledger import SqlLedger, open_ledger
 from tradegraph_dagster.domain.orders.schema import EventSource, OrderEvent, OrderStatus
 
 Book = dict[str, Any]
@@ -40,7 +40,7 @@ def test_a_slice_of_the_matrix_loses_and_doubles_nothing() -> None:
 
 
 @pytest.fixture
-def ended(tmp_path: Path) -> Path:
+def ended(tmp_path: Path) -> Iterator[SqlLedger]:
     """A ledger whose four orders ended unfilled, each for a reason."""
     make_template(tmp_path)
     ledger = open_ledger(
@@ -51,8 +51,8 @@ def ended(tmp_path: Path) -> Path:
         ledger.books.orders.apply(
             OrderEvent(name, OrderStatus.DENIED, EventSource.SUBMISSION, reason="not sent")
         )
+    yield ledger
     ledger.close()
-    return tmp_path
 
 
 def _order(symbol: str, **changes: Any) -> dict[str, Any]:
@@ -92,14 +92,14 @@ def _other_cash(book: Book) -> None:
     ],
 )
 def test_the_verdict_sees_what_is_wrong(
-    ended: Path, spoil: Callable[[Book], None], kind: str
+    ended: SqlLedger, spoil: Callable[[Book], None], kind: str
 ) -> None:
     book: Book = {"orders": [], "positions": {}, "cash": "0"}
     spoil(book)
     assert getattr(judge_run(ended, book, may_report=False), kind)
 
 
-def test_an_order_that_was_never_sent_is_lost_unless_it_says_why(ended: Path) -> None:
+def test_an_order_that_was_never_sent_is_lost_unless_it_says_why(ended: SqlLedger) -> None:
     book: Book = {"orders": [], "positions": {}, "cash": "0"}
     verdict = judge_run(ended, book, may_report=False)
     assert len(verdict.lost) == 4

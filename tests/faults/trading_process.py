@@ -38,10 +38,21 @@ from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.cancellation import cancel_open
 from tradegraph_dagster.domain.orders.ports import BrokerSetup
-from tradegraph_dagster.domain.orders.schema import BrokerOrder, Commitments, OrderIntent
+from tradegraph_dagster.domain.orders.schema import (
+    Booking,
+    BrokerOrder,
+    Commitments,
+    EventSource,
+    Fill,
+    OrderEvent,
+    OrderIntent,
+    OrderStatus,
+    Venue,
+)
 from tradegraph_dagster.domain.orders.sending import SubmissionPolicy, SubmissionPorts
 from tradegraph_dagster.domain.orders.step import collect_executions
 from tradegraph_dagster.domain.orders.submission import submit_orders
+from tradegraph_dagster.domain.orders.turn import LEASE_NAME
 from tradegraph_dagster.domain.reconciliation.schema import POSITIONS
 from tradegraph_dagster.domain.reconciliation.step import reconcile_session
 from tradegraph_dagster.domain.risk.gate_view import AccountView, Environment, GateView
@@ -89,12 +100,70 @@ class ProcessPlan:
 class JumpingClock:
     """The session's time, moving on with the real one, and off by a jump."""
 
-    def __init__(self, start: datetime, jump: int, began: float) -> None:
-        self._start = start + timedelta(seconds=jump)
+    def __init__(self) -> None:
+        self.start(DURING, began=time.monotonic())
+
+    def start(self, at: datetime, *, began: float, jump: int = 0) -> None:
+        self._start = at + timedelta(seconds=jump)
         self._began = began
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=time.monotonic() - self._began)
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """The ledger of every run in turn, always at the same place, and its time.
+
+    It is opened once, without a connection, and its statements are compiled once: the processes
+    that are forked off begin with it.
+    """
+
+    ledger: SqlLedger
+    clock: JumpingClock
+
+
+def open_ledgers(folder: Path) -> Ledgers:
+    clock = JumpingClock()
+    url = f"sqlite:///{folder}/ledger.db"
+    return Ledgers(open_ledger(url, market=MARKET, clock=clock, audit_key=KEY), clock)
+
+
+def warm_up(ledgers: Ledgers) -> None:
+    """Have most statements of the ledger compiled; the place is thrown away afterwards."""
+    ledger, books, now = ledgers.ledger, ledgers.ledger.books, ledgers.clock.now()
+    books.decisions.record_decision(DECISION, decide, session=SESSION)
+    lease = books.leases.acquire(LEASE_NAME, "warm-up", seconds=60)
+    lease = lease and books.leases.renew(lease, seconds=60)
+    assert lease is not None
+    name = IDS["KO"]
+    books.orders.begin_sending(name, OrderStatus.INTENT, lease=lease, venue=Venue("local", "1"))
+    books.orders.record_miss(name)
+    for status in (OrderStatus.ACKED, OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED):
+        books.orders.apply(OrderEvent(name, status, EventSource.RECOVERY, "b", 0, now))
+    fill = Fill(
+        "alpaca", "e", name, MARKET, SESSION, "KO", Side.BUY, 7, Decimal(100), Decimal(0), now
+    )
+    booking = Booking("alpaca", "d", MARKET, SESSION, "deposit", cash=Decimal(100))
+    books.executions.record_executions([fill], [booking])
+    books.executions.record_executions([fill], [booking])
+    books.reconciliations.record_reconciliation(SESSION, breaks=0, fingerprint="f")
+    books.kill_switch.engaged()
+    books.leases.release(lease)
+    _look(ledger)
+    ledger.engine.dispose()
+
+
+def _look(ledger: SqlLedger) -> None:
+    books = ledger.books
+    books.orders.orders(SESSION)
+    books.decisions.commitments(SESSION)
+    books.executions.fills(SESSION)
+    books.executions.bookings(SESSION)
+    books.incidents.open_incidents()
+    books.reconciliations.latest()
+    for _ in ledger.audit.entries():
+        pass
 
 
 class RealStopwatch:
@@ -158,13 +227,11 @@ def end_in(plan: ProcessPlan, window: Window, *, is_late: bool | None = None) ->
     os.kill(os.getpid(), signal.SIGSTOP if case.fault == 22 else signal.SIGKILL)
 
 
-def trade(plan: ProcessPlan) -> int:
+def trade(plan: ProcessPlan, ledgers: Ledgers) -> int:
     """The session as far as it goes; the status to exit with."""
     jump = plan.case.clock_jump if plan.case.fault == 23 and plan.number > 1 else 0
-    clock = JumpingClock(AFTER if plan.is_after_close else DURING, jump, plan.began)
-    ledger = open_ledger(
-        f"sqlite:///{plan.folder}/ledger.db", market=MARKET, clock=clock, audit_key=KEY
-    )
+    ledger, clock = ledgers.ledger, ledgers.clock
+    clock.start(AFTER if plan.is_after_close else DURING, began=plan.began, jump=jump)
     if plan.number == 1:
         spoil_ledger(ledger.engine, plan)
     store = EndingStore(plan.folder / "lake")

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from tests.faults.places import AFTER, KEY, MARKET, SESSION
+from tests.faults.places import KEY, SESSION
 from tests.faults.trading_process import IDS
-from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.sql.ledger import SqlLedger, open_ledger
+from tradegraph_dagster.adapters.sql.ledger import SqlLedger
 from tradegraph_dagster.domain.audit.chain import find_damage
 from tradegraph_dagster.domain.audit.keys import Keyring
 from tradegraph_dagster.domain.orders.accounting import executions_to_book
@@ -38,25 +36,15 @@ class Verdict:
     has_struck: bool = False
 
 
-def judge_run(folder: Path, book: Mapping[str, Any], *, may_report: bool) -> Verdict:
+def judge_run(ledger: SqlLedger, book: Mapping[str, Any], *, may_report: bool) -> Verdict:
     """Compare.
 
     Args:
-        folder: The run's place.
+        ledger: As the run left it.
         book: Of the local Alpaca.
         may_report: Whether an open incident excuses a difference: only where the broker itself did
             what it must not do. After every other fault all has to agree.
     """
-    ledger = open_ledger(
-        f"sqlite:///{folder}/ledger.db", market=MARKET, clock=FixedClock(AFTER), audit_key=KEY
-    )
-    try:
-        return _judge(ledger, book, may_report=may_report)
-    finally:
-        ledger.close()
-
-
-def _judge(ledger: SqlLedger, book: Mapping[str, Any], *, may_report: bool) -> Verdict:
     records = {one.intent.symbol: one for one in ledger.books.orders.orders(SESSION)}
     incidents = ledger.books.incidents.open_incidents() if may_report else ()
     told = {one.symbol for one in incidents}

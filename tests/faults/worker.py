@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.faults.cases import Case, Window, seed_to_case
 from tests.faults.places import DURING, MARKET, SESSION, SYMBOLS, copy_template
-from tests.faults.trading_process import ProcessPlan, trade
+from tests.faults.trading_process import Ledgers, ProcessPlan, open_ledgers, trade, warm_up
 from tests.faults.verdict import Verdict, judge_run
 from tradegraph_dagster.adapters.fake_alpaca.control import AccountControl, over_http
 from tradegraph_dagster.adapters.fake_alpaca.faults import apply_fault
@@ -35,12 +35,12 @@ _POLL_S = 0.002
 _SENDING = frozenset(Window) - {Window.IN_RECONCILIATION}
 
 
-def run_case(case: Case, folder: Path, url: str) -> Verdict:
+def run_case(case: Case, folder: Path, url: str, ledgers: Ledgers) -> Verdict:
     """One session with one fault and one crash, and what it came to."""
     perform = over_http(url)
     account = AccountControl(f"K{case.seed}", perform)
     account.do("open_account", cash="100000", seed=case.seed, settings={"rate_per_minute": None})
-    run = _Run(case, folder, account, url)
+    run = _Run(case, folder, account, url, ledgers)
     try:
         return run.to_verdict()
     except Exception as error:  # noqa: BLE001 - a run that cannot be judged counts as lost
@@ -52,8 +52,11 @@ def run_case(case: Case, folder: Path, url: str) -> Verdict:
 
 
 class _Run:
-    def __init__(self, case: Case, folder: Path, account: AccountControl, url: str) -> None:
+    def __init__(
+        self, case: Case, folder: Path, account: AccountControl, url: str, ledgers: Ledgers
+    ) -> None:
         self._case = case
+        self._ledgers = ledgers
         self._folder = folder
         self._account = account
         self._url = account.own_door() if case.fault == 1 else url
@@ -82,7 +85,10 @@ class _Run:
             stuck = stuck or self._until_done(is_after_close=True, first=2)
         if stuck:
             return Verdict(lost=(stuck,))
-        verdict = judge_run(self._folder, account.book(), may_report=case.may_report)
+        ledger = self._ledgers.ledger
+        verdict = judge_run(ledger, account.book(), may_report=case.may_report)
+        # No process that is forked off may inherit a connection.
+        ledger.engine.dispose()
         return replace(verdict, has_crashed=self._has_crashed, has_struck=has_struck)
 
     def end(self) -> None:
@@ -133,7 +139,7 @@ class _Run:
                     "hold_after": True,
                 }
             )
-        pid = _fork(lambda: trade(plan))
+        pid = _fork(lambda: trade(plan, self._ledgers))
         if number == 1 and self._case.fault == 21:
             time.sleep(self._case.delay)
             os.kill(pid, signal.SIGKILL)
@@ -192,9 +198,6 @@ def _fork(work: Callable[[], int]) -> int:
 def main(first: int, last: int, step: int) -> None:
     """Run every `step`-th seed from `first` to before `last`."""
     load_market(MARKET)
-    # What was loaded stays as it is in every process that is forked off.
-    gc.freeze()
-    gc.disable()
     root = Path(tempfile.mkdtemp(prefix="tradegraph-faults-", dir=_memory_folder()))
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.server", str(root)],
@@ -205,11 +208,18 @@ def main(first: int, last: int, step: int) -> None:
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
+        folder = root / "run"
+        ledgers = open_ledgers(folder)
+        copy_template(root / "template", folder)
+        warm_up(ledgers)
+        shutil.rmtree(folder)
+        # What is here now stays as it is in every process that is forked off.
+        gc.freeze()
+        gc.disable()
         for seed in range(first, last, step):
-            folder = root / f"run-{seed}"
             copy_template(root / "template", folder)
             began = time.monotonic()
-            verdict = run_case(seed_to_case(seed), folder, url)
+            verdict = run_case(seed_to_case(seed), folder, url, ledgers)
             shutil.rmtree(folder)
             said: dict[str, Any] = {"seed": seed, "seconds": time.monotonic() - began}
             sys.stdout.write(f"{json.dumps(said | asdict(verdict))}\n")
