@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -27,6 +29,7 @@ def main() -> int:
     parser.add_argument("--seeds", default="0:192", help=f"first:last; {CELLS} are the matrix once")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     first, last = map(int, asked.seeds.split(":"))
     found = _run(first, last, asked.workers)
     wrong = [one for one in found if any(one[kind] for kind in _KINDS)]
@@ -43,27 +46,31 @@ def main() -> int:
 
 
 def _run(first: int, last: int, workers: int) -> list[dict[str, Any]]:
+    """What each run came to; Ctrl-C ends it early, and what was found so far counts."""
     found: list[dict[str, Any]] = []
     processes = [
         subprocess.Popen(
             [*_WORKER, str(start), str(last), str(workers)],
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         for start in range(first, min(first + workers, last))
     ]
-    with _progress() as progress:
+    with _progress() as progress, contextlib.suppress(KeyboardInterrupt):
         task = progress.add_task("fault matrix", total=last - first)
-        while processes:
-            for process in list(processes):
-                assert process.stdout is not None
-                line = process.stdout.readline()
+        lines = [process.stdout for process in processes if process.stdout is not None]
+        while lines:
+            for stream in list(lines):
+                line = stream.readline()
                 if not line:
-                    process.wait()
-                    processes.remove(process)
+                    lines.remove(stream)
                     continue
                 found.append(json.loads(line))
                 progress.advance(task)
+    for process in processes:
+        process.terminate()
+        process.wait()
     return found
 
 

@@ -197,6 +197,8 @@ def _fork(work: Callable[[], int]) -> int:
 
 def main(first: int, last: int, step: int) -> None:
     """Run every `step`-th seed from `first` to before `last`."""
+    # Asked to end, it takes its server and its places along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     load_market(MARKET)
     root = Path(tempfile.mkdtemp(prefix="tradegraph-faults-", dir=_memory_folder()))
     server = subprocess.Popen(
