@@ -8,7 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from tradegraph_dagster.domain.core.errors import BrokerError, InvariantBroken, TradingHalted
+from tradegraph_dagster.domain.core.errors import (
+    BrokerError,
+    ConfigError,
+    InvariantBroken,
+    TradingHalted,
+)
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.orders.schema import (
     EventSource,
@@ -83,7 +88,7 @@ def cancel_open(books: TradingBooks, broker: Broker, *, session: date, reason: s
         name = record.intent.client_order_id
         try:
             after = _cancel(record, books, broker, reason)
-        except (BrokerError, TradingHalted, InvariantBroken) as error:
+        except (BrokerError, ConfigError, TradingHalted, InvariantBroken) as error:
             failed[name] = error.message
             continue
         if after is None:

@@ -15,6 +15,7 @@ from tests.support.people import proven
 from tests.support.trading_world import SYMBOLS, World, make_world
 from tradegraph_dagster.domain.core.errors import (
     BrokerUnavailable,
+    ConfigError,
     InvariantBroken,
     MissingSession,
     OrderRefused,
@@ -831,6 +832,7 @@ class TestCancelOpen:
         [
             (TradingHalted("live trading is shut; nothing was sent"), OrderStatus.ACKED),
             (InvariantBroken("two orders share an id"), OrderStatus.PENDING_CANCEL),
+            (ConfigError("a fraction of a share"), OrderStatus.PENDING_CANCEL),
         ],
     )
     def test_a_halt_or_a_contradiction_holds_up_no_other(
