@@ -48,8 +48,9 @@ bench-qlib: $(STAMP) $(PEER_STAMP)  ## our 158 features equal qlib's, cell by ce
 	$(BIN)/python -m benchmarks.qlib_peer --python $(PEER)/bin/python
 
 SEEDS ?= 0:192
-faults: $(STAMP)  ## every fault in every crash window: processes are killed, SEEDS=first:last
-	$(BIN)/python -m tests.faults --seeds $(SEEDS)
+LEDGER ?= sqlite
+faults: $(STAMP)  ## every fault in every crash window: processes are killed, SEEDS=first:last LEDGER=postgres
+	$(BIN)/python -m tests.faults --seeds $(SEEDS) --ledger $(LEDGER)
 
 bench-orders: $(STAMP)  ## 5,000 orders through gate, ledger and a local Alpaca
 	$(BIN)/python -m benchmarks.orders_load

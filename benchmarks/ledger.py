@@ -9,7 +9,10 @@
 
 Both databases write to the disk before a commit returns. Without a URL a PostgreSQL server is
 started for the run, in a temporary folder. Each figure is the best of the rounds; every round has
-a market of its own in the same database. The last line reads `key=value ...`.
+a market of its own in the same database. In the same round the same rows are inserted bare, which
+is the floor: `..._over_floor` is how many times longer the ledger takes. Of a decision and of
+fills: the rows in one transaction. Of single decisions and of sending: a transaction of one row,
+two an order for sending. The last line reads `key=value ...`.
 """
 
 from __future__ import annotations
@@ -27,9 +30,21 @@ from uuid import uuid4
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.risk_gates import NOW, SESSION, make_orders, make_view
+from benchmarks.bare_rows import commits_a_second, copy_seconds
+from benchmarks.risk_gates import make_orders, make_view
+from tests.support.gate_scenes import NOW, SESSION
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, open_ledger
+from tradegraph_dagster.adapters.sql.tables import (
+    AUDIT_ENTRIES,
+    CASH_ENTRIES,
+    DECISIONS,
+    FILLS,
+    GATE_RESULTS,
+    LOTS,
+    ORDERS,
+    RESERVATIONS,
+)
 from tradegraph_dagster.domain.orders.ports import TradingBooks
 from tradegraph_dagster.domain.orders.schema import (
     EventSource,
@@ -47,6 +62,9 @@ POLICY = "large_account"
 GATES = configured_gates(POLICY, {"order_rate": {"max_per_session": 20_000}})
 LIMITS = limits_as_text(GATES)
 SINGLES = 50
+FLOOR_TRANSACTIONS = 200
+DECISION_TABLES = (DECISIONS, ORDERS, GATE_RESULTS, RESERVATIONS, AUDIT_ENTRIES)
+FILL_TABLES = (FILLS, CASH_ENTRIES, LOTS)
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,19 @@ class Rates:
     single_order_decisions: float
     orders_sent: float
     fills_booked: float
+    floor_orders_in_one_decision: float
+    floor_transactions: float
+    floor_fills: float
+
+    @property
+    def over_floor(self) -> dict[str, float]:
+        """How many times longer than the bare rows."""
+        return {
+            "decision": self.floor_orders_in_one_decision / self.orders_in_one_decision,
+            "single": self.floor_transactions / self.single_order_decisions,
+            "sent": self.floor_transactions / 2 / self.orders_sent,
+            "fills": self.floor_fills / self.fills_booked,
+        }
 
 
 def make_decision(market: str, name: str, orders: Sequence[ProposedOrder]) -> RiskDecision:
@@ -114,6 +145,7 @@ def one_round(ledger: SqlLedger, market: str, count: int) -> tuple[float, ...]:
     orders = make_orders(symbols, symbols[: count // 2])
     ledger.audit.head()
     many = timed([prepare(books, market, "dec", orders)], count)
+    floor_many = count / copy_seconds(ledger.engine, DECISION_TABLES, market)
     one_each = [prepare(books, market, f"one-{number}", [orders[-1]]) for number in range(SINGLES)]
     singles = timed(one_each, SINGLES)
     names = [
@@ -124,7 +156,9 @@ def one_round(ledger: SqlLedger, market: str, count: int) -> tuple[float, ...]:
     sent = timed([lambda: send(books, names)], len(names))
     fills = [make_fill(books, market, name) for name in names]
     booked = timed([lambda: books.executions.record_executions(fills, [])], len(fills))
-    return many, singles, sent, booked
+    floor_single = commits_a_second(ledger.engine, AUDIT_ENTRIES, market, FLOOR_TRANSACTIONS)
+    floor_booked = len(fills) / copy_seconds(ledger.engine, FILL_TABLES, market)
+    return many, singles, sent, booked, floor_many, floor_single, floor_booked
 
 
 def send(books: TradingBooks, names: Sequence[str]) -> None:
@@ -133,7 +167,7 @@ def send(books: TradingBooks, names: Sequence[str]) -> None:
     Raises:
         SystemExit: The ledger held an order back: the benchmark is broken.
     """
-    lease = books.leases.acquire("send", "benchmark", seconds=60)
+    lease = books.leases.acquire("send", "benchmark", seconds=3_600)
     for name in names:
         permit = lease and books.orders.begin_sending(
             name, OrderStatus.INTENT, lease=lease, venue=Venue()
@@ -208,6 +242,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Rates]:
         f"{store}_{field}={getattr(rates, field):.0f}"
         for store, rates in found.items()
         for field in Rates.__dataclass_fields__
+    )
+    line += "".join(
+        f" {store}_{name}_over_floor={ratio:.1f}"
+        for store, rates in found.items()
+        for name, ratio in rates.over_floor.items()
     )
     console.print(line, soft_wrap=True)
     return found

@@ -1,4 +1,4 @@
-"""Write `docs/reference/tables.md` from the frame schemas; a test compares the two."""
+"""Write the pages of `docs/reference` that are made from code; a test compares them with it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pkgutil
 from pathlib import Path
 
 import tradegraph_dagster.domain as domain
+from scripts.settings_page import settings_page
 from tradegraph_dagster.domain.core.frames import FrameSchema
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "tables.md"
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 
 def stage_schemas() -> dict[str, list[FrameSchema]]:
@@ -56,5 +57,8 @@ def tables_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+GENERATED = {"tables.md": tables_page, "settings.md": settings_page}
+
 if __name__ == "__main__":
-    PAGE.write_text(tables_page(), encoding="utf-8")
+    for name, text in GENERATED.items():
+        (REFERENCE / name).write_text(text(), encoding="utf-8")

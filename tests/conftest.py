@@ -1,4 +1,4 @@
-"""Marks each test by its folder, sets the Hypothesis profiles, and shuts the network."""
+"""Marks and orders tests by folder, sets the Hypothesis profiles, and shuts the network."""
 
 from __future__ import annotations
 
@@ -19,14 +19,23 @@ settings.register_profile(
 settings.register_profile("dev", deadline=None, max_examples=15)
 settings.load_profile(os.getenv("HYPOTHESIS_PROFILE", "ci"))
 
+# A worker that waits for the other's threads must not spin: two of them share few processors.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 TESTS = Path(__file__).parent
-SHARED_DATA = TESTS.parent.parent / "shared" / "data"
+# Long files first, so that no worker is left with one when the others have ended.
+FOLDERS = ("e2e", "integration", "property", "contract", "golden", "unit", "architecture")
+SHARED_DATA = Path(os.getenv("MARKET_DATA_DIR", TESTS.parent.parent / "shared" / "data"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(getattr(pytest.mark, folder))
+        item.add_marker(getattr(pytest.mark, _folder(item)))
+    items.sort(key=lambda item: FOLDERS.index(_folder(item)))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(autouse=True)
@@ -48,5 +57,5 @@ def _loopback_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 def shared_data() -> Path:
     """Real data kept beside the project; tests that need it skip where it is absent."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"real data is not at {SHARED_DATA}")
+        pytest.skip(f"no real data at {SHARED_DATA}; MARKET_DATA_DIR names another folder")
     return SHARED_DATA

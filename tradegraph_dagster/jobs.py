@@ -52,6 +52,20 @@ SELECTIONS = {
     "readiness": READINESS,
     "after_close": AFTER_CLOSE,
 }
+# What a job of each selection is for, as the UI shows it.
+PURPOSES = {
+    "bars": "Raw bars, adjusted bars and the gate of a session or a span.",
+    "intake": "What the sources say of a session: instruments, raw bars and corporate actions.",
+    "adjusted": "Adjusted bars and the gate again, from the raw bars that are landed.",
+    "gates": "The gate alone: findings, quarantine and validated bars.",
+    "features": "Universe and features of a session or a span.",
+    "training": "The candidate of a month, its evaluation, and who is champion.",
+    "signals": "Forecasts of the champion and the weights that the strategy wants.",
+    "pre_open": "The decision of a session, gated, and its orders to the broker.",
+    "settlement": "Fills, positions, breaks, profit and loss, drift, and the audit checkpoint.",
+    "readiness": "Whether a session's data may be traded on, written down.",
+    "after_close": "The whole day after its close: research, signals, readiness and settlement.",
+}
 REPORT_JOB = "report"
 CAUSALITY = "causality"
 FEATURE_PAGE = "feature_page"
@@ -65,6 +79,9 @@ LANE_TAG = "tradegraph/lane"
 MARKET_TAG = "tradegraph/market"
 # A whole market asked name by name takes two hours at one request a second.
 MAX_RUNTIME_SECONDS = 14_400
+# An order cannot wait for a page to be drawn: the queue takes the highest first, 0 is the rest.
+TRADING_LANE = "trading"
+TRADING_PRIORITY = 10
 
 
 def job_name(market: str, selection: str) -> str:
@@ -92,7 +109,9 @@ def all_jobs(graphs: Sequence[MarketGraph]) -> list[dg.UnresolvedAssetJobDefinit
         *(_causality_job(graph) for graph in graphs),
         *(_page_job(graph) for graph in graphs),
         dg.define_asset_job(
-            REPORT_JOB, selection=dg.AssetSelection.assets(dg.AssetKey(["desk", "report"]))
+            REPORT_JOB,
+            description="The HTML report of every market.",
+            selection=dg.AssetSelection.assets(dg.AssetKey(["desk", "report"])),
         ),
     ]
 
@@ -104,10 +123,10 @@ def _market_job(graph: MarketGraph, selection: str) -> dg.UnresolvedAssetJobDefi
     trades = selection in ("pre_open", "settlement", "after_close")
     return dg.define_asset_job(
         job_name(graph.name, selection),
+        description=PURPOSES.get(selection, "The labels of one horizon, where they are known."),
         # Selecting an asset selects its checks; the weekly one has a job of its own.
         selection=dg.AssetSelection.assets(*keys) - _causality_checks(graph),
-        partitions_def=graph.months if selection == "training" else graph.sessions,
-        tags=_tags(graph, "trading" if trades else selection),
+        tags=_tags(graph, TRADING_LANE if trades else selection),
         executor_def=dg.in_process_executor,
     )
 
@@ -115,6 +134,7 @@ def _market_job(graph: MarketGraph, selection: str) -> dg.UnresolvedAssetJobDefi
 def _causality_job(graph: MarketGraph) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         job_name(graph.name, CAUSALITY),
+        description="Whether any stored feature changes when only its future does.",
         selection=_causality_checks(graph),
         tags=_tags(graph, CAUSALITY),
         executor_def=dg.in_process_executor,
@@ -124,6 +144,7 @@ def _causality_job(graph: MarketGraph) -> dg.UnresolvedAssetJobDefinition:
 def _page_job(graph: MarketGraph) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         job_name(graph.name, FEATURE_PAGE),
+        description="The page of what is known of each feature.",
         selection=dg.AssetSelection.assets(graph.key(FEATURE_PAGE)),
         tags=_tags(graph, FEATURE_PAGE),
         executor_def=dg.in_process_executor,
@@ -139,4 +160,5 @@ def _tags(graph: MarketGraph, lane: str) -> dict[str, str]:
         MARKET_TAG: graph.name,
         LANE_TAG: f"{graph.name}-{lane}",
         "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
+        "dagster/priority": str(TRADING_PRIORITY if lane == TRADING_LANE else 0),
     }

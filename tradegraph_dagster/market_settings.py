@@ -44,6 +44,9 @@ from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
 from tradegraph_dagster.domain.universe.schema import UniversePolicy
 from tradegraph_dagster.settings_file import problem_lines
 
+# A server there stands for a broker, and is none.
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
 # Errors are worded here; pydantic's own text, which tracebacks show, would repeat what was found.
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -84,7 +87,12 @@ _Execution = _policy_model(ExecutionPolicy)
 
 
 class AdapterSettings(BaseModel):
-    """Which adapter serves a port, and its options, checked by the adapter's own model."""
+    """Which adapter serves a port, and its options, checked by the adapter's own model.
+
+    Attributes:
+        kind: Folder of the adapter.
+        options: Of that adapter; its own model says which there are.
+    """
 
     model_config = STRICT
     # Module of an adapter's folder that holds OPTIONS for the port.
@@ -145,7 +153,12 @@ def _secret_options(kind: str) -> dict[str, SecretStr]:
 
 
 class CatalogueSettings(BaseModel):
-    """An entry of a catalogue and its parameters; the entry refuses parameters it does not know."""
+    """An entry of a catalogue and its parameters; the entry refuses parameters it does not know.
+
+    Attributes:
+        name: File of the entry, without its ending.
+        params: Of that entry.
+    """
 
     model_config = STRICT
 
@@ -158,6 +171,8 @@ class TrainingSettings(BaseModel):
 
     Attributes:
         first_month: First month a model trades in.
+        kind: A kind of model, of `domain/models/kinds`.
+        seed: Of every random number in training.
         min_names: Names a cross-section needs for an IC.
     """
 
@@ -173,7 +188,10 @@ class TrainingSettings(BaseModel):
 class HaltSettings(BaseModel):
     """When the kill-switch sensor engages by itself.
 
-    On a session's loss over the equity before it, a fall from the peak, due sessions not validated.
+    Attributes:
+        max_daily_loss_frac: A session's loss over the equity before it.
+        max_drawdown_frac: A fall from the peak of equity.
+        max_stale_sessions: Due sessions that are not validated.
     """
 
     model_config = STRICT
@@ -218,7 +236,14 @@ class GateSettings(BaseModel):
 
 
 class SubmissionSettings(BaseModel):
-    """How patient a run that sends orders is; `SubmissionPolicy` says what each means."""
+    """How patient a run that sends orders is.
+
+    Attributes:
+        grace_seconds: How long after a call the broker may still not find an order it has.
+        spacing_seconds: Least time between two questions about the same order.
+        patience_seconds: How long a run waits in all; 0 leaves waiting to a later run.
+        lease_seconds: How long the right to send outlives a run that died.
+    """
 
     model_config = STRICT
 
@@ -250,9 +275,11 @@ class MarketSettings(BaseModel):
         history_last: Last session, where the history is closed (demo); open-ended otherwise.
         sources: Where bars, instruments and corporate actions come from, the preferred first.
         routing: When a source is passed over, and how sources are compared.
+        features: The feature set.
         label_horizons: Of the labels to make, in sessions; `training.split` names one of them.
         index_codes: Indices whose members are recorded after each close; providers show no other
             day's, so what was not recorded has to be imported from files.
+        strategy: A strategy of `domain/signals/strategies`, forecasts to weights.
         mode: How far orders go; live takes a broker with a live account, and no other mode does.
         risk: Rule -> its limits; an absent rule is off, and the decision says so.
         gates: Limits of the gates that every order passes.
@@ -321,6 +348,21 @@ class MarketSettings(BaseModel):
             raise ValueError(
                 f"mode: found paper with a live account of the broker {self.broker.kind}; choose a "
                 "paper account, or mode live or dry_run"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_replay(self) -> MarketSettings:
+        """Orders of a closed history keep no deadline and no pace: no account may get them."""
+        where = "mode live" if self.mode is TradingMode.LIVE else f"the host {self.broker.host}"
+        is_of_this_machine = self.broker.host in ("", *LOOPBACK_HOSTS)
+        if self.history_last is not None and (
+            self.mode is TradingMode.LIVE or not is_of_this_machine
+        ):
+            raise ValueError(
+                f"history_last: found {self.history_last} with {where}; a closed history is only "
+                "replayed, with a broker on this machine: leave it out to trade, or choose the "
+                "broker simulated"
             )
         return self
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from packaging.version import Version
 
@@ -90,6 +91,17 @@ def _label_horizons(settings: Settings) -> dict[str, int]:
     return {name: market.split_plan.horizon_sessions for name, market in settings.markets.items()}
 
 
+def _absent_models(manifest: Path, marts: Path) -> list[str]:
+    """Models that the marts' file does not have yet, all of them where there is no file."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    models = {node["name"] for node in nodes if node["resource_type"] == "model"}
+    if not marts.exists():
+        return sorted(models)
+    with duckdb.connect(str(marts), read_only=True) as connection:
+        found = connection.execute("select table_name from information_schema.tables").fetchall()
+    return sorted(models - {name for (name,) in found})
+
+
 def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Definitions:
     """The marts as assets, their tests as asset checks, the job and the automation.
 
@@ -110,8 +122,13 @@ def build_reporting(settings: Settings, project_dir: Path = DBT_DIR) -> dg.Defin
     def build_marts(context: dg.AssetExecutionContext, dbt: InstalledDbt) -> Iterator[Any]:
         work = settings.marts_path.parent / "dbt"
         work.mkdir(parents=True, exist_ok=True)
-        arguments = ["build", "--vars", json.dumps(dbt_variables(settings))]
-        yield from dbt.cli(arguments, context=context, target_path=work).stream()
+        variables = ["--vars", json.dumps(dbt_variables(settings))]
+        absent = _absent_models(project.manifest_path, settings.marts_path)
+        if context.is_subset and absent:
+            # A part is read together with models that nothing has asked for yet.
+            first = ["run", *variables, "--select", " ".join(absent)]
+            dbt.cli(first, manifest=project.manifest_path, target_path=work).wait()
+        yield from dbt.cli(["build", *variables], context=context, target_path=work).stream()
 
     dbt = InstalledDbt(
         project_dir=str(project_dir), profiles_dir=str(project_dir), dbt_executable=DBT_EXECUTABLE

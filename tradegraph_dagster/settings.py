@@ -18,10 +18,12 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, field_validator, model_validator
 
 from tradegraph_dagster.domain.audit.keys import SHORTEST_KEY_BYTES, Keyring
+from tradegraph_dagster.domain.core.bounds import require
 from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.markets.catalogue import market_names
 from tradegraph_dagster.domain.orders.schema import TradingMode
 from tradegraph_dagster.market_settings import STRICT, MarketSettings
 from tradegraph_dagster.settings_file import problem_lines, read_yaml, set_key
@@ -63,6 +65,7 @@ class Settings(BaseModel):
         registry_uri: MLflow tracking URI; SQLite in `data_dir` when empty.
         schedules_running: Whether schedules and sensors start switched on.
         audit: Where audit checkpoints go.
+        markets: Market -> its settings; a market is a file of `domain/markets/book`.
     """
 
     model_config = STRICT
@@ -73,7 +76,14 @@ class Settings(BaseModel):
     registry_uri: str = ""
     schedules_running: bool = False
     audit: AuditSettings = AuditSettings()
-    markets: dict[Literal["us", "cn"], MarketSettings]
+    markets: dict[str, MarketSettings]
+
+    @field_validator("markets", mode="before")
+    @classmethod
+    def _check_names(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            require(name in market_names(), "name", name, ", ".join(market_names()))
+        return value
 
     @model_validator(mode="after")
     def _check_modes(self) -> Settings:
@@ -109,6 +119,10 @@ class Settings(BaseModel):
         """Folder of the audit checkpoints."""
         return (self.root / (self.audit.checkpoint_dir or "checkpoints")).resolve()
 
+    def checkpoint_file(self, chain: str) -> Path:
+        """Where an audit chain's checkpoints are written down."""
+        return self.checkpoint_dir / f"{chain}.jsonl"
+
     @property
     def dagster_home(self) -> Path:
         """Folder of the Dagster instance."""
@@ -138,7 +152,10 @@ class Settings(BaseModel):
         if text:
             return _read_hex(name, text)
         if self.environment != "demo":
-            raise ConfigError(f"environment {self.environment} needs {name}, 64 hex digits")
+            raise ConfigError(
+                f"environment {self.environment} needs {name}, 64 hex digits; "
+                "see docs/how-to/rotate-keys.md"
+            )
         return _kept_key(self.root / "audit.key", os.urandom(32))
 
     def audit_keys(self) -> Keyring:

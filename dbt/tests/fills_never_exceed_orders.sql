@@ -1,5 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'execution'}}}) }}
--- Every fill belongs to an order of its session, and together they are no larger than it.
+-- Together the fills of an order are no larger than it. A fill without an order is only warned of,
+-- by the relationship of `stg_fills`: what somebody once bought by hand stays in the books for good.
 -- The marts are no parents of the failure: `execution` is built first, so that it can be looked at.
 -- depends_on: {{ ref('execution') }}
 with filled as (
@@ -10,9 +11,9 @@ with filled as (
 
 select filled.*, ordered.quantity_shares as ordered_shares
 from filled
-left join {{ ref('stg_orders') }} as ordered
+inner join {{ ref('stg_orders') }} as ordered
     on
         filled.market = ordered.market
         and filled.session = ordered.session
         and filled.client_order_id = ordered.client_order_id
-where ordered.quantity_shares is null or filled.filled_shares > ordered.quantity_shares
+where filled.filled_shares > ordered.quantity_shares

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
 
 import pytest
 import yaml
+
+from tradegraph_dagster.domain.markets.catalogue import market_names
 
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt"
@@ -44,12 +45,9 @@ def test_source_tables_name_the_assets_that_write_them(writer: ModuleType) -> No
             assert key == [source["name"], table["name"]]
 
 
-def test_dbt_knows_the_markets_of_the_settings() -> None:
-    from tradegraph_dagster.settings import Settings
-
-    market_names, _ = get_args(Settings.model_fields["markets"].annotation)
+def test_dbt_knows_the_markets_of_the_book() -> None:
     project = yaml.safe_load((DBT / "dbt_project.yml").read_text(encoding="utf-8"))
-    assert sorted(project["vars"]["markets"]) == sorted(get_args(market_names))
+    assert sorted(project["vars"]["markets"]) == list(market_names())
 
 
 def test_no_packages_are_fetched() -> None:

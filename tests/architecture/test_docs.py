@@ -7,15 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from scripts.write_reference import PAGE, tables_page
+from scripts.settings_page import VARIABLES
+from scripts.write_reference import GENERATED, REFERENCE
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 HOW_TO = ("source", "gate", "feature", "model", "rule", "risk-gate", "strategy", "broker", "market")
 
 
-def test_the_table_reference_is_what_the_schemas_say() -> None:
-    assert PAGE.read_text(encoding="utf-8") == tables_page(), "run scripts/write_reference.py"
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_reference_page_is_what_the_code_says(name: str) -> None:
+    written = (REFERENCE / name).read_text(encoding="utf-8")
+    assert written == GENERATED[name](), "run python -m scripts.write_reference"
+
+
+def test_every_variable_that_the_code_reads_is_in_the_settings_reference() -> None:
+    code = (ROOT / "tradegraph_dagster").rglob("*.py")
+    found = {
+        name
+        for path in code
+        for name in re.findall(r'"(TRADEGRAPH_[A-Z_]*[A-Z])"', path.read_text(encoding="utf-8"))
+    }
+    of_adapters = re.compile("TRADEGRAPH_SECRET_(ALPACA)_")
+    assert {name for name in found if not of_adapters.match(name)} <= set(VARIABLES)
+    assert len(found) > 8
 
 
 def test_every_stage_has_a_page() -> None:

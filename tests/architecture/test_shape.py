@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,16 @@ import tradegraph_dagster
 
 PACKAGE = Path(tradegraph_dagster.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 MAX_DAGSTER_SHARE = 0.25
 MAX_ASSET_BODY = 25
 MAX_MODULE = 400
 MAX_FUNCTION = 50
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "base", "manager"}
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
@@ -41,7 +46,7 @@ def _imports_dagster(tree: ast.AST) -> bool:
 
 
 def test_dagster_stays_at_the_edge() -> None:
-    importers = [path for path, tree in TREES.items() if _imports_dagster(tree)]
+    importers = [path for path in MODULES if _imports_dagster(_tree(path))]
     share = len(importers) / len(MODULES)
     assert share <= MAX_DAGSTER_SHARE, f"{share:.0%}: {[path.name for path in importers]}"
 
@@ -49,9 +54,9 @@ def test_dagster_stays_at_the_edge() -> None:
 def test_asset_bodies_are_thin() -> None:
     bodies = {
         f"{path.name}:{function.name}": _lines(function)
-        for path, tree in TREES.items()
+        for path in MODULES
         if path.parent.name == "assets"
-        for outer in _functions(tree)
+        for outer in _functions(_tree(path))
         for function in outer.body
         if isinstance(function, ast.FunctionDef) and function.decorator_list
     }
@@ -64,7 +69,7 @@ def test_asset_bodies_are_thin() -> None:
 def test_modules_and_functions_stay_small(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MAX_MODULE
-    long = {node.name: _lines(node) for node in _functions(TREES[path])}
+    long = {node.name: _lines(node) for node in _functions(_tree(path))}
     assert not {name: count for name, count in long.items() if count > MAX_FUNCTION}
 
 
@@ -77,8 +82,6 @@ def test_no_drawer_for_everything() -> None:
 
 def test_every_stage_and_catalogue_says_what_it_is() -> None:
     silent = [
-        str(path.relative_to(PACKAGE))
-        for path, tree in TREES.items()
-        if not ast.get_docstring(tree)
+        str(path.relative_to(PACKAGE)) for path in MODULES if not ast.get_docstring(_tree(path))
     ]
     assert not silent

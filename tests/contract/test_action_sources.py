@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from tests.support.source_cases import CASES, SourceCase, adapters_with
+from tests.support.source_cases import SourceCase, adapters_with
 from tradegraph_dagster.domain.core.errors import SourceError
 from tradegraph_dagster.domain.core.frames import check_frame
 from tradegraph_dagster.domain.corporate_actions.events import impossible_events
 from tradegraph_dagster.domain.corporate_actions.ports import ActionSource
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
-from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.schema import Market
 
 
 @pytest.fixture(params=adapters_with("actions"))
 def name(request: pytest.FixtureRequest) -> str:
-    assert request.param in CASES, "add a case to tests/support/source_cases.py"
     return request.param
-
-
-@pytest.fixture
-def case(name: str) -> SourceCase:
-    return CASES[name]
-
-
-@pytest.fixture
-def market(case: SourceCase) -> Market:
-    return load_market(case.market)
-
-
-@pytest.fixture
-def options(case: SourceCase, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    with case.opened(tmp_path) as values:
-        yield values
 
 
 @pytest.fixture

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from tests.support.source_cases import CASES, SourceCase, adapters_with
+from tests.support.source_cases import SourceCase, adapters_with
 from tradegraph_dagster.domain.core.errors import SourceError
 from tradegraph_dagster.domain.core.frames import FrameSchema, check_frame
 from tradegraph_dagster.domain.market_data.ports import BarSource
 from tradegraph_dagster.domain.market_data.schema import INSTRUMENTS, RAW_BARS
-from tradegraph_dagster.domain.markets.catalogue import load_market
 from tradegraph_dagster.domain.markets.schema import Market
 
 TABLES = [("instruments", INSTRUMENTS), ("bars", RAW_BARS)]
@@ -28,24 +25,7 @@ def adapter(name: str, module: str) -> Any:
 
 @pytest.fixture(params=adapters_with("bars"))
 def name(request: pytest.FixtureRequest) -> str:
-    assert request.param in CASES, "add a case to tests/support/source_cases.py"
     return request.param
-
-
-@pytest.fixture
-def case(name: str) -> SourceCase:
-    return CASES[name]
-
-
-@pytest.fixture
-def market(case: SourceCase) -> Market:
-    return load_market(case.market)
-
-
-@pytest.fixture
-def options(case: SourceCase, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    with case.opened(tmp_path) as values:
-        yield values
 
 
 @pytest.fixture

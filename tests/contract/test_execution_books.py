@@ -28,6 +28,7 @@ from tradegraph_dagster.adapters.sql.tables import CASH_ENTRIES, LOTS
 from tradegraph_dagster.domain.core.errors import InvariantBroken
 from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.orders.accounting import executions_to_book
+from tradegraph_dagster.domain.orders.admission import UNREAD
 from tradegraph_dagster.domain.orders.lots import Lot, open_lots
 from tradegraph_dagster.domain.orders.schema import (
     BookedExecutions,
@@ -242,6 +243,87 @@ class TestConflicts:
         )
         assert (booked.new, kinds(place)) == (1, [IncidentKind.FILL_CONFLICT])
         assert list(executions.bookings(SESSION)) == [booking]
+
+
+ODD = ["e\0", "e\ud800", "e" * 200]
+
+
+class TestOddExecutions:
+    @pytest.mark.parametrize("odd", ODD)
+    def test_one_with_an_odd_name_is_booked_and_holds_back_no_other(
+        self, place: BookPlace, odd: str
+    ) -> None:
+        order_that_is(place, OrderStatus.ACKED)
+        fills = [make_fill(place.market), make_fill(place.market, name=odd)]
+        booked = book(place, *fills)
+        (incident,) = booked.incidents
+        assert (booked.new, incident.kind) == (2, IncidentKind.ODD_EXECUTION)
+        assert not incident.blocks
+        assert place.order().filled_shares == 200
+        again = book(place, *fills)
+        assert (again.repeated, again.incidents) == (2, ())
+
+    @pytest.mark.parametrize("odd", ODD)
+    @pytest.mark.parametrize("name", ["client_order_id", "symbol"])
+    def test_so_is_one_with_another_odd_text(self, place: BookPlace, name: str, odd: str) -> None:
+        fills = [make_fill(place.market), make_fill(place.market, name="e2", **{name: odd})]
+        assert book(place, *fills).new == 2
+        assert IncidentKind.ODD_EXECUTION in kinds(place)
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_a_bust_of_an_odd_name_takes_it_back(self, place: BookPlace, odd: str) -> None:
+        order_that_is(place, OrderStatus.ACKED)
+        book(place, make_fill(place.market, name=odd))
+        book(place, make_fill(place.market, name="x1", busts=odd))
+        assert place.order().filled_shares == 0
+
+    @pytest.mark.parametrize("odd", ODD)
+    @pytest.mark.parametrize("name", ["booking_id", "kind", "symbol"])
+    def test_a_booking_with_an_odd_text_is_booked(
+        self, place: BookPlace, name: str, odd: str
+    ) -> None:
+        bookings = [make_booking(place.market), make_booking(place.market, name="b2")]
+        bookings[1] = replace(bookings[1], **{name: odd})
+        booked = place.books.executions.record_executions([], bookings)
+        assert (booked.new, kinds(place)) == (2, [IncidentKind.ODD_EXECUTION])
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"quantity_shares": 0},
+            {"quantity_shares": 2**63},
+            {"price": Decimal("NaN")},
+            {"price": Decimal("1E+200000")},
+            {"fee": Decimal("Infinity")},
+            {"filled_at": NOW.replace(tzinfo=None)},
+        ],
+    )
+    def test_what_no_ledger_can_hold_is_kept_aside_and_blocks_its_symbol(
+        self, place: BookPlace, change: dict[str, Any]
+    ) -> None:
+        order_that_is(place, OrderStatus.ACKED)
+        good, odd = make_fill(place.market), make_fill(place.market, name="e2", **change)
+        booked = book(place, odd, good)
+        (incident,) = booked.incidents
+        assert (booked.new, incident.kind) == (1, IncidentKind.ODD_EXECUTION)
+        assert (incident.reference, incident.symbol) == ("e2", "600000.SH")
+        assert incident.blocks
+        assert "kept aside" in incident.found
+        place.books.incidents.acknowledge(incident.incident_id, actor="ann", reason="seen")
+        assert book(place, odd, good) == BookedExecutions(repeated=1)
+
+    @pytest.mark.parametrize("change", [{"cash": Decimal("NaN")}, {"kind": UNREAD}])
+    def test_so_is_a_booking(self, place: BookPlace, change: dict[str, Any]) -> None:
+        bookings = [make_booking(place.market, name="b2", **change), make_booking(place.market)]
+        booked = place.books.executions.record_executions([], bookings)
+        assert (booked.new, kinds(place)) == (1, [IncidentKind.ODD_EXECUTION])
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_an_odd_name_of_the_broker_refuses_no_answer(self, place: BookPlace, odd: str) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.ACKED, broker_order_id=odd))
+        assert place.order().status is OrderStatus.ACKED
 
 
 class TestBusts:

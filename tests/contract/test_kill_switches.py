@@ -88,6 +88,21 @@ def test_engage_is_idempotent_and_keeps_the_first_reason(halted: Place) -> None:
     halted.expect_events("kill_switch_engaged")
 
 
+@pytest.mark.parametrize("odd", ["Stra\udcdfe brennt", "fire\0", "\ud83d", "x" * 5000])
+def test_no_reason_and_no_name_is_refused(place: Place, odd: str) -> None:
+    """A terminal in another encoding types what is no text."""
+    place.switch.engage(reason=odd, actor=odd)
+    assert place.switch.engaged() is not None
+    place.expect_events("kill_switch_engaged")
+
+
+@pytest.mark.parametrize("odd", ["Stra\udcdfe brennt", "fire\0"])
+def test_a_reset_may_be_asked_for_in_any_words(halted: Place, odd: str) -> None:
+    assert "anyone but ann may confirm" in refused(halted, halted.person("ann"), reason=odd)
+    halted.switch.reset(reason=odd, person=halted.person("bob"))
+    assert halted.switch.engaged() is None
+
+
 def test_reset_while_disengaged_changes_nothing(place: Place) -> None:
     place.switch.reset(reason="why not", person=place.person("ann"))
     assert place.switch.engaged() is None
@@ -159,6 +174,15 @@ def test_a_request_lapses_after_ten_minutes(halted: Place) -> None:
     halted.clock.advance(timedelta(minutes=10, seconds=1))
     refused(halted, halted.person("bob"))
     halted.clock.advance(timedelta(minutes=10))
+    halted.switch.reset(reason="agreed", person=halted.person("ann"))
+    assert halted.switch.engaged() is None
+
+
+def test_a_request_of_a_clock_that_was_ahead_lasts_no_longer(halted: Place) -> None:
+    halted.clock.advance(timedelta(hours=1))
+    refused(halted, halted.person("ann"))
+    halted.clock.advance(timedelta(minutes=-1))
+    assert "anyone but bob may confirm it" in refused(halted, halted.person("bob"))
     halted.switch.reset(reason="agreed", person=halted.person("ann"))
     assert halted.switch.engaged() is None
 

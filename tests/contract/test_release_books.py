@@ -13,6 +13,7 @@ from tests.support.ledgers import NEXT_SESSION, NOW, SESSION, SqlPlace, sql_plac
 from tests.support.make_chain import KEYS
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger
 from tradegraph_dagster.domain.audit.chain import find_damage
+from tradegraph_dagster.domain.audit.redaction import Redactor
 from tradegraph_dagster.domain.quality.releases import Release
 
 RELEASE = Release(
@@ -45,6 +46,13 @@ def test_what_was_recorded_is_read_in_order(ledger: SqlLedger) -> None:
     ledger.releases.record(RELEASE)
     ledger.releases.record(other)
     assert ledger.releases.releases([SESSION]) == (RELEASE, other)
+
+
+def test_a_reason_is_kept_without_secrets_and_what_no_store_takes(place: SqlPlace) -> None:
+    opened = place.open(redactor=Redactor("canary-1"))
+    opened.releases.record(replace(RELEASE, reason="canary-1 \udcdf\0"))
+    (kept,) = opened.releases.releases([SESSION])
+    assert kept.reason == "[redacted] \ufffd\ufffd"
 
 
 def test_the_same_bar_again_changes_nothing(ledger: SqlLedger) -> None:

@@ -28,7 +28,7 @@ from tests.support.ledgers import (
     take_lease,
 )
 from tradegraph_dagster.domain.audit.evidence import gates_fingerprint
-from tradegraph_dagster.domain.core.errors import InvariantBroken, TradingHalted
+from tradegraph_dagster.domain.core.errors import AccessDenied, ConfigError, InvariantBroken
 from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.orders.schema import (
     Commitments,
@@ -305,6 +305,32 @@ class TestSending:
         assert place.order().status is OrderStatus.INTENT
         place.expect_events("decision_recorded", "lease_acquired", "order_held_back")
 
+    @pytest.mark.parametrize(
+        ("change", "verdict"),
+        [
+            ({}, SendVerdict.BLOCKED),
+            ({"symbol": ""}, SendVerdict.BLOCKED),
+            ({"symbol": "000001.SZ"}, SendVerdict.GO),
+            ({"blocks": False}, SendVerdict.GO),
+        ],
+    )
+    def test_an_open_incident_holds_back_its_symbol_or_all(
+        self, place: BookPlace, change: dict[str, Any], verdict: SendVerdict
+    ) -> None:
+        record_orders(place.books, place.market)
+        place.books.incidents.raise_incidents([make_incident(**change)])
+        permit = send(place.books)
+        assert permit.verdict is verdict
+        if verdict is SendVerdict.GO:
+            return
+        assert permit.reason == "an incident is open: inc-a"
+        assert (place.order().status, place.order().sent_at) == (OrderStatus.INTENT, None)
+        place.expect_events(
+            "decision_recorded", "incident_raised", "lease_acquired", "order_held_back"
+        )
+        place.books.incidents.acknowledge("inc-a", actor="ann", reason="seen")
+        assert send(place.books).verdict is SendVerdict.GO
+
 
 class TestEvents:
     def test_an_allowed_event_moves_the_order_and_is_kept(self, place: BookPlace) -> None:
@@ -363,6 +389,28 @@ class TestEvents:
         place.books.orders.apply(make_event(OrderStatus.ACKED))
         assert (place.order().misses, place.order().missed_at) == (0, None)
 
+    def test_of_an_order_that_stays_unknown_the_newest_reason_counts(
+        self, place: BookPlace
+    ) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        for reason in ("timed out", "refused"):
+            place.books.orders.apply(make_event(OrderStatus.UNKNOWN, reason=reason))
+        assert (place.order().status, place.order().reason) == (OrderStatus.UNKNOWN, "refused")
+        assert len(place.books.events.events("tg1-a")) == 2
+
+    @pytest.mark.parametrize(("misses", "end"), [(1, "unknown"), (2, "rejected")])
+    def test_a_refusal_after_an_unknown_call_takes_two_misses(
+        self, place: BookPlace, misses: int, end: str
+    ) -> None:
+        record_orders(place.books, place.market)
+        send(place.books)
+        place.books.orders.apply(make_event(OrderStatus.UNKNOWN, reason="timed out"))
+        for _ in range(misses):
+            place.books.orders.record_miss("tg1-a")
+        place.books.orders.apply(make_event(OrderStatus.REJECTED, reason="refused"))
+        assert place.order().status == end
+
     def test_shares_that_an_event_counts_are_not_fills(self, place: BookPlace) -> None:
         record_orders(place.books, place.market)
         send(place.books)
@@ -409,6 +457,12 @@ class TestLeases:
         assert second is not None
         assert second.token > first.token
         assert leases.renew(first, seconds=5) is None
+
+    def test_a_clock_that_is_set_right_takes_a_lease_from_nobody(self, place: BookPlace) -> None:
+        held = take_lease(place.books, holder="a")
+        place.clock.advance(timedelta(seconds=-1))
+        assert place.books.leases.acquire("send", "b", seconds=5) is None
+        assert place.books.leases.renew(held, seconds=5) is not None
 
     def test_a_lease_of_a_clock_that_jumped_back_has_lapsed(self, place: BookPlace) -> None:
         ahead = take_lease(place.books, holder="a")
@@ -477,13 +531,24 @@ class TestIncidents:
     ) -> None:
         book = place.books.incidents
         book.raise_incidents([make_incident()])
-        with pytest.raises(TradingHalted):
+        with pytest.raises(AccessDenied):
             book.acknowledge("inc-a", actor=actor, reason=reason)
         assert len(book.open_incidents()) == 1
 
+    def test_odd_words_are_made_clean_and_never_refused(self, place: BookPlace) -> None:
+        book = place.books.incidents
+        incident = make_incident(
+            incident_id="i" * 300, reference="r\0", symbol="s" * 33, found="\udcdf"
+        )
+        assert book.raise_incidents([incident]) == 1
+        assert book.raise_incidents([incident]) == 0
+        (standing,) = book.open_incidents()
+        book.acknowledge(standing.incident_id, actor="ann" * 99, reason="Stra\udcdfe\0")
+        assert book.open_incidents() == ()
+
     def test_what_is_not_open_cannot_be_closed(self, place: BookPlace) -> None:
         book = place.books.incidents
-        with pytest.raises(InvariantBroken, match="inc-a"):
+        with pytest.raises(ConfigError, match="no open incident inc-a"):
             book.acknowledge("inc-a", actor="ann", reason="fine")
         book.raise_incidents([make_incident()])
         stranger = make_booking("other")
@@ -495,6 +560,21 @@ class TestIncidents:
 class TestReconciliations:
     def test_nothing_was_reconciled_at_first(self, place: BookPlace) -> None:
         assert place.books.reconciliations.latest() is None
+        assert place.books.reconciliations.compared() is None
+
+    def test_it_is_known_when_the_newest_session_came_to_its_outcome(
+        self, place: BookPlace
+    ) -> None:
+        book = place.books.reconciliations
+        for minutes, session, breaks in (
+            (0, NEXT_SESSION, 2),
+            (1, NEXT_SESSION, 0),
+            (2, NEXT_SESSION, 0),
+            (3, SESSION, 1),
+        ):
+            place.clock.advance(timedelta(minutes=minutes))
+            book.record_reconciliation(session, breaks=breaks, fingerprint=f"of {breaks}")
+        assert book.compared() == (NEXT_SESSION, NOW + timedelta(minutes=1))
 
     def test_the_newest_session_counts_whatever_was_written_last(self, place: BookPlace) -> None:
         book = place.books.reconciliations

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.faults.cases import CELLS, Window, seed_to_case
-from tests.faults.places import AFTER, KEY, MARKET, SESSION, make_template
+from tests.faults.places import AFTER, KEY, MARKET, SESSION
 from tests.faults.trading_process import DECISION, IDS, WANTED, decide
 from tests.faults.verdict import judge_run
 from tradegraph_dagster.adapters.fake_alpaca.faults import FAULTS
 from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.sql.ledger import SqlLedger, open_ledger
+from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, open_ledger
 from tradegraph_dagster.domain.orders.schema import EventSource, OrderEvent, OrderStatus
 
 Book = dict[str, Any]
@@ -42,10 +42,9 @@ def test_a_slice_of_the_matrix_loses_and_doubles_nothing() -> None:
 @pytest.fixture
 def ended(tmp_path: Path) -> Iterator[SqlLedger]:
     """A ledger whose four orders ended unfilled, each for a reason."""
-    make_template(tmp_path)
-    ledger = open_ledger(
-        f"sqlite:///{tmp_path}/ledger.db", market=MARKET, clock=FixedClock(AFTER), audit_key=KEY
-    )
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    create_schema(url)
+    ledger = open_ledger(url, market=MARKET, clock=FixedClock(AFTER), audit_key=KEY)
     ledger.books.decisions.record_decision(DECISION, decide, session=SESSION)
     for name in IDS.values():
         ledger.books.orders.apply(

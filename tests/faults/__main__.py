@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.faults.cases import CELLS, seed_to_case
+from tests.faults.places import HOMES
 
 # One thread, because processes are forked off.
 _WORKER = ("env", "POLARS_MAX_THREADS=1", sys.executable, "-m", "tests.faults.worker")
@@ -28,10 +29,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seeds", default="0:192", help=f"first:last; {CELLS} are the matrix once")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--ledger", choices=HOMES, default="sqlite", help="where it is kept")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     first, last = map(int, asked.seeds.split(":"))
-    found = _run(first, last, asked.workers)
+    found = _run(first, last, asked.workers, asked.ledger)
     wrong = [one for one in found if any(one[kind] for kind in _KINDS)]
     for one in wrong:
         sys.stdout.write(f"{_describe(one)}\n")
@@ -45,12 +47,12 @@ def main() -> int:
     return 1 if wrong or runs != last - first else 0
 
 
-def _run(first: int, last: int, workers: int) -> list[dict[str, Any]]:
+def _run(first: int, last: int, workers: int, ledger: str) -> list[dict[str, Any]]:
     """What each run came to; Ctrl-C ends it early, and what was found so far counts."""
     found: list[dict[str, Any]] = []
     processes = [
         subprocess.Popen(
-            [*_WORKER, str(start), str(last), str(workers)],
+            [*_WORKER, str(start), str(last), str(workers), ledger],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,

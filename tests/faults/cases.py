@@ -53,7 +53,8 @@ class Case:
         delay: When a process is killed from outside, in seconds after its start.
         clock_jump: In seconds, of the processes after the first.
         nth_commit: Which commit of the ledger fails.
-        spare_pages: Pages that the ledger may still grow by.
+        spare_pages: Pages that a ledger in a file may still grow by.
+        spare_rows: Rows that a ledger in a server may still write.
     """
 
     seed: int
@@ -67,6 +68,7 @@ class Case:
     clock_jump: int
     nth_commit: int
     spare_pages: int
+    spare_rows: int
 
     @property
     def is_brokers(self) -> bool:
@@ -97,4 +99,5 @@ def seed_to_case(seed: int) -> Case:
         clock_jump=chance.choice([-3600, 3600]),
         nth_commit=chance.randint(1, 24),
         spare_pages=chance.randint(0, 8),
+        spare_rows=chance.randint(0, 40),
     )

@@ -1,11 +1,17 @@
-"""Where a run takes place: an empty ledger and a small lake, copied from a template."""
+"""Where a run takes place: a small lake, copied from a template, and a home of the ledger."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from tests.faults.ledger_home import LedgerHome
+from tests.faults.postgres_home import PostgresHome
+from tests.faults.sqlite_home import SqliteHome
+
+HOMES: Mapping[str, type[LedgerHome]] = {"sqlite": SqliteHome, "postgres": PostgresHome}
 SESSION = date(2026, 11, 20)
 DURING = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 AFTER = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
@@ -15,17 +21,15 @@ MARKET = "us"
 
 
 def make_template(folder: Path) -> None:
-    """Write the ledger's tables and the session's bars; to be called in a process of its own."""
+    """Write the session's bars; to be called in a process of its own."""
     import polars as pl
 
     from tests.support.trading_world import bar_row
     from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
-    from tradegraph_dagster.adapters.sql.ledger import create_schema
     from tradegraph_dagster.domain.core.frames import conform_frame
     from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
     from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 
-    create_schema(f"sqlite:///{folder}/ledger.db")
     store = ParquetFrameStore(folder / "lake")
     rows = [bar_row(SESSION, symbol, (100.0, 101.0, 99.0, 100.0), 100.0) for symbol in SYMBOLS]
     bars = pl.DataFrame(rows, schema=ADJUSTED_BARS.dtypes)

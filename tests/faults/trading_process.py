@@ -1,14 +1,13 @@
 """What one process does: the whole session, from wherever the one before left it.
 
 It ends with status 0 once every step went through, 1 where a step must be tried again. Everything
-that can end it on the way is real: SIGKILL, SIGSTOP, a refused commit, a full disk.
+that can end it on the way is real: SIGKILL, SIGSTOP, a lost commit, a full disk.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, ExceptionContext, event
-from sqlalchemy.exc import OperationalError
 
 from tests.faults.cases import Case, Window
+from tests.faults.ledger_home import LedgerHome
 from tests.faults.places import AFTER, DURING, KEY, MARKET, SESSION
 from tradegraph_dagster.adapters.alpaca.broker import AlpacaBroker
 from tradegraph_dagster.adapters.alpaca.broker_options import OPTIONS
@@ -119,18 +117,18 @@ class Ledgers:
     that are forked off begin with it.
     """
 
+    home: LedgerHome
     ledger: SqlLedger
     clock: JumpingClock
 
 
-def open_ledgers(folder: Path) -> Ledgers:
+def open_ledgers(home: LedgerHome) -> Ledgers:
     clock = JumpingClock()
-    url = f"sqlite:///{folder}/ledger.db"
-    return Ledgers(open_ledger(url, market=MARKET, clock=clock, audit_key=KEY), clock)
+    return Ledgers(home, open_ledger(home.url, market=MARKET, clock=clock, audit_key=KEY), clock)
 
 
 def warm_up(ledgers: Ledgers) -> None:
-    """Have most statements of the ledger compiled; the place is thrown away afterwards."""
+    """Have most statements of the ledger compiled; what it wrote is thrown away afterwards."""
     ledger, books, now = ledgers.ledger, ledgers.ledger.books, ledgers.clock.now()
     books.decisions.record_decision(DECISION, decide, session=SESSION)
     lease = books.leases.acquire(LEASE_NAME, "warm-up", seconds=60)
@@ -232,8 +230,10 @@ def trade(plan: ProcessPlan, ledgers: Ledgers) -> int:
     jump = plan.case.clock_jump if plan.case.fault == 23 and plan.number > 1 else 0
     ledger, clock = ledgers.ledger, ledgers.clock
     clock.start(AFTER if plan.is_after_close else DURING, began=plan.began, jump=jump)
-    if plan.number == 1:
-        spoil_ledger(ledger.engine, plan)
+    # Once in a run, in whichever process comes to it.
+    struck = plan.folder / "struck"
+    if not struck.exists():
+        ledgers.home.spoil(ledger.engine, plan.case, struck)
     store = EndingStore(plan.folder / "lake")
     store.plan = plan
     ws = Workspace(load_market(MARKET), store, SESSION)
@@ -341,32 +341,3 @@ def _view() -> GateView:
     )
     account = AccountView(cash, cash, cash, cash, {}, {}, {}, Decimal(0))
     return GateView(around, account, {})
-
-
-def spoil_ledger(engine: Engine, plan: ProcessPlan) -> None:
-    """Let a commit fail, before or after it took effect, or let the disk be full."""
-    case, struck, commits = plan.case, plan.folder / "struck", 0
-
-    @event.listens_for(engine, "commit")
-    def on_commit(connection: Connection) -> None:
-        nonlocal commits
-        if case.fault != 20 or not connection.get_execution_options():
-            return
-        commits += 1
-        if commits != case.nth_commit:
-            return
-        struck.touch()
-        if case.is_late:
-            connection.connection.dbapi_connection.execute("COMMIT")
-        raise OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        if case.fault == 24:
-            pages = connection.execute("PRAGMA page_count").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count = {pages + case.spare_pages}")
-
-    @event.listens_for(engine, "handle_error")
-    def on_error(context: ExceptionContext) -> None:
-        if "disk is full" in str(context.original_exception):
-            struck.touch()

@@ -1,7 +1,7 @@
 """Runs cases one after another, each in processes of its own, beside a local Alpaca of its own.
 
-`python -m tests.faults.worker FIRST LAST STEP` prints one line of JSON a run. This process starts
-no thread and uses no library that does: it forks, and what it forks is killed.
+`python -m tests.faults.worker FIRST LAST STEP LEDGER` prints one line of JSON a run. This process
+starts no thread and uses no library that does: it forks, and what it forks is killed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.cases import Case, Window, seed_to_case
-from tests.faults.places import DURING, MARKET, SESSION, SYMBOLS, copy_template
+from tests.faults.ledger_home import LedgerHome
+from tests.faults.places import DURING, HOMES, MARKET, SESSION, SYMBOLS, copy_template
 from tests.faults.trading_process import Ledgers, ProcessPlan, open_ledgers, trade, warm_up
 from tests.faults.verdict import Verdict, judge_run
 from tradegraph_dagster.adapters.fake_alpaca.control import AccountControl, over_http
@@ -61,6 +62,7 @@ class _Run:
         self._account = account
         self._url = account.own_door() if case.fault == 1 else url
         self._began = time.monotonic()
+        self._running: int | None = None
         self._stopped: int | None = None
         self._has_crashed = False
 
@@ -87,16 +89,16 @@ class _Run:
             return Verdict(lost=(stuck,))
         ledger = self._ledgers.ledger
         verdict = judge_run(ledger, account.book(), may_report=case.may_report)
-        # No process that is forked off may inherit a connection.
-        ledger.engine.dispose()
         return replace(verdict, has_crashed=self._has_crashed, has_struck=has_struck)
 
     def end(self) -> None:
-        """Leave no process behind."""
-        if self._stopped is not None:
-            os.kill(self._stopped, signal.SIGKILL)
-            os.waitpid(self._stopped, 0)
-            self._stopped = None
+        """Leave no process behind, and no connection for the next ones to inherit."""
+        for pid in (self._running, self._stopped):
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        self._running = self._stopped = None
+        self._ledgers.ledger.engine.dispose()
 
     def _has_struck(self) -> bool:
         """Whether the fault was met; a process that ends before it may leave it waiting."""
@@ -139,7 +141,7 @@ class _Run:
                     "hold_after": True,
                 }
             )
-        pid = _fork(lambda: trade(plan, self._ledgers))
+        pid = self._running = _fork(lambda: trade(plan, self._ledgers))
         if number == 1 and self._case.fault == 21:
             time.sleep(self._case.delay)
             os.kill(pid, signal.SIGKILL)
@@ -158,23 +160,22 @@ class _Run:
             found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
             if not found:
                 time.sleep(_POLL_S)
-            elif os.WIFSTOPPED(status):
+                continue
+            self._running = None
+            if os.WIFSTOPPED(status):
                 self._stopped = pid
                 self._has_crashed = True
                 return 1
-            else:
-                self._has_crashed = self._has_crashed or os.WIFSIGNALED(status)
-                return int(not os.WIFEXITED(status) or os.WEXITSTATUS(status) != 0)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+            self._has_crashed = self._has_crashed or os.WIFSIGNALED(status)
+            return int(not os.WIFEXITED(status) or os.WEXITSTATUS(status) != 0)
         raise RuntimeError(f"seed {self._case.seed}: a process hung: {self._last_words()}")
 
     def _wake(self) -> None:
         """Let the process that was stopped go on, and end."""
         if self._stopped is not None:
-            pid, self._stopped = self._stopped, None
-            os.kill(pid, signal.SIGCONT)
-            self._wait(pid)
+            self._running, self._stopped = self._stopped, None
+            os.kill(self._running, signal.SIGCONT)
+            self._wait(self._running)
 
     def _last_words(self) -> str:
         log = self._folder / "log"
@@ -195,41 +196,51 @@ def _fork(work: Callable[[], int]) -> int:
         os._exit(status)
 
 
-def main(first: int, last: int, step: int) -> None:
-    """Run every `step`-th seed from `first` to before `last`."""
-    # Asked to end, it takes its server and its places along.
+def main(seeds: range, ledger: str) -> None:
+    """Run these seeds, with a ledger of this kind."""
+    # Asked to end, it takes its servers and its places along.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     load_market(MARKET)
     root = Path(tempfile.mkdtemp(prefix="tradegraph-faults-", dir=_memory_folder()))
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.server", str(root)],
+        [sys.executable, "-m", "tests.faults.server", str(root), ledger],
         stdout=subprocess.PIPE,
         stdin=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+    assert server.stdin is not None
+    assert server.stdout is not None
     try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        folder = root / "run"
-        ledgers = open_ledgers(folder)
-        copy_template(root / "template", folder)
-        warm_up(ledgers)
-        shutil.rmtree(folder)
-        # What is here now stays as it is in every process that is forked off.
-        gc.freeze()
-        gc.disable()
-        for seed in range(first, last, step):
-            copy_template(root / "template", folder)
-            began = time.monotonic()
-            verdict = run_case(seed_to_case(seed), folder, url, ledgers)
-            shutil.rmtree(folder)
-            said: dict[str, Any] = {"seed": seed, "seconds": time.monotonic() - began}
-            sys.stdout.write(f"{json.dumps(said | asdict(verdict))}\n")
-            sys.stdout.flush()
+        url, ledger_url = (server.stdout.readline().strip() for _ in range(2))
+        _run_cases(seeds, root, url, HOMES[ledger](ledger_url))
     finally:
-        server.terminate()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        server.stdin.close()
         server.wait()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _run_cases(seeds: range, root: Path, url: str, home: LedgerHome) -> None:
+    folder, ledgers = root / "run", open_ledgers(home)
+    _make_place(root, folder, home)
+    warm_up(ledgers)
+    # What is here now stays as it is in every process that is forked off.
+    gc.freeze()
+    gc.disable()
+    for seed in seeds:
+        _make_place(root, folder, home)
+        began = time.monotonic()
+        verdict = run_case(seed_to_case(seed), folder, url, ledgers)
+        said: dict[str, Any] = {"seed": seed, "seconds": time.monotonic() - began}
+        sys.stdout.write(f"{json.dumps(said | asdict(verdict))}\n")
+        sys.stdout.flush()
+
+
+def _make_place(root: Path, folder: Path, home: LedgerHome) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    copy_template(root / "template", folder)
+    home.renew()
 
 
 def _memory_folder() -> str | None:
@@ -238,4 +249,4 @@ def _memory_folder() -> str | None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]))
+    main(range(*map(int, sys.argv[1:4])), sys.argv[4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 from datetime import timedelta
@@ -17,10 +18,12 @@ from typer.testing import CliRunner
 from tests.support.ledgers import record_orders, send
 from tradegraph_dagster.adapters.sql.access_tables import PEOPLE
 from tradegraph_dagster.adapters.sql.engine import open_engine, writing
+from tradegraph_dagster.adapters.sql.kill_switch import SqlKillSwitch
 from tradegraph_dagster.adapters.system.clock import SystemClock
 from tradegraph_dagster.cli.main import app
 from tradegraph_dagster.domain.access.schema import Role
 from tradegraph_dagster.domain.access.totp import code_at_step, step_at
+from tradegraph_dagster.domain.core.errors import StoreUnavailable
 from tradegraph_dagster.domain.orders.schema import SendVerdict
 from tradegraph_dagster.resources.access import open_access_desk
 from tradegraph_dagster.resources.desk import Desks
@@ -129,8 +132,8 @@ class TestPeople:
 
     def test_a_code_is_asked_for_when_it_is_not_given(self, manned: Devices) -> None:
         add = ["people", "add", "bob", "--role", "viewer", "--person", "boss"]
-        result = tradegraph(*add, stdin=manned.code("boss") + "\n")
-        manned.scan(result)
+        manned.scan(tradegraph(*add, stdin=manned.code("boss") + "\n"))
+        assert [row["name"] for row in state("people", "list")] == ["ann", "bob", "boss"]
 
     def test_disabling_takes_an_admin_and_a_reason(self, manned: Devices) -> None:
         off = ["people", "disable", "ann", "--reason", "left"]
@@ -192,6 +195,49 @@ class TestKillSwitch:
         said = json.loads(result.stdout)
         assert all("counts as engaged" in reason for reason in said.values())
 
+    def test_a_market_that_does_not_answer_holds_up_no_other(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = SqlKillSwitch.engage
+
+        def engage(switch: SqlKillSwitch, **said: str) -> None:
+            if switch._ledger.market == "us":
+                raise StoreUnavailable("lock timeout")
+            real(switch, **said)
+
+        monkeypatch.setattr(SqlKillSwitch, "engage", engage)
+        result = tradegraph("kill-switch", "engage", "--reason", "fire")
+        assert "cn: engaged" in result.stdout
+        assert result.stdout.count("0 orders ended") == 2
+        refused(result, "us: NOT engaged: StoreUnavailable: lock timeout")
+        refused(result, "NOT engaged: us; run it again for these")
+        assert state("kill-switch", "status") == {"us": None, "cn": "fire"}
+
+    def test_a_reason_in_another_encoding_is_taken(self) -> None:
+        engage = [
+            "kill-switch",
+            "engage",
+            "-m",
+            "cn",
+            "--reason",
+            "Stra\udcdfe",
+            "--actor",
+            "\udcdf",
+        ]
+        assert tradegraph(*engage).exit_code == 0
+        assert state("kill-switch", "status") == {"us": None, "cn": "Stra\ufffde"}
+
+    def test_a_login_without_a_name_stops_trading_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def nameless() -> str:
+            raise OSError("no such user")
+
+        monkeypatch.setattr("getpass.getuser", nameless)
+        assert tradegraph("kill-switch", "engage", "-m", "cn", "--reason", "x").exit_code == 0
+        assert state("kill-switch", "status")["cn"] == "x"
+        refused(tradegraph("people", "add", "boss", "--role", "admin"), "set LOGNAME")
+
     def test_cancel_reports_what_became_of_the_orders(self) -> None:
         engage = ["kill-switch", "engage", "-m", "cn", "--reason", "x"]
         result = tradegraph(*engage)
@@ -236,14 +282,21 @@ class TestLive:
     def test_disarming_takes_no_code(self, manned: Devices) -> None:
         arm = [*ARM, "--reason", "open"]
         assert tradegraph(*arm, *manned.sign("boss")).exit_code == 0
-        assert tradegraph("live", "disarm", "-m", "us", "--actor", "eve").exit_code == 0
+        off = ["live", "disarm", "-m", "us", "--actor", "eve"]
+        assert tradegraph(*off).exit_code == 2
+        assert tradegraph(*off, "--reason", "over").exit_code == 0
         assert state("live", "status")["us"]["armed for"] == "nothing"
-        events = [entry.event for entry in Desks(load_settings())["us"].audit.entries()]
-        assert events[-2:] == ["live_armed", "live_disarmed"]
+        entries = list(Desks(load_settings())["us"].audit.entries())
+        assert [entry.event for entry in entries[-2:]] == ["live_armed", "live_disarmed"]
+        # Nobody has proven to be eve.
+        assert entries[-1].user == f"eve (login {getpass.getuser()})"
 
     def test_arming_in_the_demo_sends_nothing_live(self, manned: Devices) -> None:
-        assert tradegraph(*ARM, "--reason", "x", *manned.sign("boss")).exit_code == 0
-        assert state("live", "status")["us"]["orders"] == "held back: the mode is paper"
+        armed = tradegraph(*ARM, "--reason", "x", *manned.sign("boss"))
+        assert armed.exit_code == 0
+        assert "us: live orders none: the mode is paper" in armed.stdout
+        assert state("live", "status")["us"]["live orders"] == "none: the mode is paper"
+        assert tradegraph("live", "status").exit_code == 0
 
 
 class TestQuarantineAndCredentials:

@@ -29,6 +29,7 @@ from tradegraph_dagster.domain.core.errors import (
     StoreUnavailable,
 )
 from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.admission import UNREAD
 from tradegraph_dagster.domain.orders.schema import Booking, BrokerStatement, Fill, OrderStatus
 
 FILLED_AT = "2026-11-20T15:04:05.123456789Z"
@@ -405,3 +406,43 @@ def test_fills_are_read_to_the_microsecond_in_utc(tmp_path: Path) -> None:
     assert (fill.execution_id, fill.client_order_id) == ("0a1b", "tg1-one")
     assert (fill.side, fill.price, fill.fee) == (Side.SELL, Decimal("150.0001"), Decimal(0))
     assert fill.filled_at == datetime(2026, 11, 20, 15, 4, 5, 123456, tzinfo=UTC)
+
+
+def test_a_correction_takes_back_what_it_corrects_from_the_day_of_the_correction(
+    tmp_path: Path,
+) -> None:
+    trade = {
+        "id": "20261119100405123::0a1b",
+        "activity_type": "FILL",
+        "type": "fill",
+        "price": "150.00",
+        "qty": "100",
+        "side": "buy",
+        "symbol": "AAPL",
+        "transaction_time": "2026-11-19T15:04:05Z",
+        "order_id": "o-1",
+    }
+    correction = trade | {
+        "id": "20261120100405123::0a1c",
+        "type": "trade_correct",
+        "previous_id": trade["id"],
+        "price": "149.00",
+        "transaction_time": FILLED_AT,
+    }
+    unknown = correction | {"id": "20261120100405124::0a1d", "type": "restated"}
+    pages = iter([say(200, [trade, correction, unknown]), say(200, [])])
+
+    def answer(request: Request) -> Act:
+        path = request.target.partition("?")[0]
+        if path == "/v2/account/activities":
+            return next(pages)
+        return say(200, [order_body(id="o-1")]) if path == "/v2/orders" else say(599)
+
+    with RawServer(answer=answer) as server:
+        broker = make_broker(make_setup(tmp_path, AFTER_THE_CLOSE), server.url)
+        (undoing, corrected), (unread,) = broker.executions(SESSION)
+    assert (undoing.busts, undoing.price) == ("0a1b", Decimal("150.00"))
+    assert (corrected.execution_id, corrected.busts) == ("0a1c", "")
+    assert corrected.price == Decimal("149.00")
+    assert (unread.kind, unread.shares, unread.cash) == (UNREAD, 0, Decimal(0))
+    assert unread.booking_id == "FILL of type restated 20261120100405124::0a1d"

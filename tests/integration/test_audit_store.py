@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.audit_ledgers import ChainPlace, chain_place
+from tests.support.chain_writers import race_to_append
 from tests.support.make_chain import KEYS, START, make_checkpoint
 from tradegraph_dagster.adapters.jsonl.checkpoint_journal import JsonlCheckpointJournal
 from tradegraph_dagster.domain.audit.chain import find_damage
@@ -25,20 +26,6 @@ from tradegraph_dagster.domain.core.errors import StoreUnavailable
 WRITERS = 16
 ENTRIES = 12
 TEXTS = ("timestamp", "event", "user", "details", "prev_hash", "hash", "signature", "key_id")
-
-WRITER = """
-import sys
-from datetime import UTC, datetime
-from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.sql.audit_log import Ledger, SqlAuditLog
-from tradegraph_dagster.adapters.sql.engine import open_engine
-url, market, entries = sys.argv[1], sys.argv[2], int(sys.argv[3])
-ledger = Ledger(open_engine(url), market, FixedClock(datetime(2024, 1, 3, tzinfo=UTC)), b"k" * 32)
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(entries):
-    SqlAuditLog(ledger).append("event", user="child", details={"n": number})
-"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,21 +42,8 @@ def file(tmp_path: Path) -> Iterator[ChainPlace]:
 
 
 def test_sixteen_processes_make_one_chain(place: ChainPlace) -> None:
-    command = [sys.executable, "-c", WRITER, place.url, place.ledger.market, str(ENTRIES)]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(WRITERS)
-    ]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    for child in children:
-        child.communicate(timeout=120)
-    assert [child.returncode for child in children] == [0] * WRITERS
+    ended = race_to_append(place.url, place.ledger.market, writers=WRITERS, entries=ENTRIES)
+    assert ended == [0] * WRITERS
     chain = list(place.audit.entries())
     assert find_damage(chain, KEYS) is None
     assert [entry.seq for entry in chain] == list(range(5 + WRITERS * ENTRIES))

@@ -42,13 +42,22 @@ def test_a_reason_is_needed() -> None:
     assert "allowed: any words" in result.stderr
 
 
+def test_a_terminal_that_lacks_a_letter_still_shows_the_rest() -> None:
+    old = CliRunner(charset="latin-1")
+    engaged = ["kill-switch", "engage", "--reason", "\u505c now", "--actor", "ann"]
+    assert old.invoke(app, engaged).exit_code == 0
+    shown = old.invoke(app, ["kill-switch", "status"])
+    assert shown.exit_code == 1
+    assert "? now" in shown.stdout
+
+
 def test_the_audit_chain_verifies_and_damage_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     RUN.invoke(app, ["kill-switch", "engage", "--reason", "a test", "--actor", "ann"])
     code, rows = _json("audit", "verify")
     assert code == 0
-    assert [row["market"] for row in rows] == ["us", "cn", "access"]
+    assert [row["chain"] for row in rows] == ["us", "cn", "access"]
     assert all(row["intact"] and row["unwritten"] == 0 for row in rows)
     assert all(row["entries"] >= 2 for row in rows[:2])
     code, lines = _json("audit", "checkpoint")

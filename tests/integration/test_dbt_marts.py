@@ -352,6 +352,29 @@ def test_marts_use_the_names_each_market_asks_for() -> None:
     assert dbt_variables(settings)["min_names_by_market"] == {"us": 4, "cn": 7}
 
 
+def test_a_part_is_built_before_the_rest_has_ever_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Path
+) -> None:
+    """The orders of a first session change, and neither fills nor breaks exist yet."""
+    from tradegraph_dagster.reporting import build_reporting
+    from tradegraph_dagster.settings import Settings, dbt_environment
+
+    settings = Settings(environment="demo", data_dir=str(tmp_path), markets={})
+    write_market(settings.lake_dir, "us", SESSIONS)
+    for name, value in dbt_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    part = [dg.AssetKey(["marts", name]) for name in ("stg_orders", "execution")]
+    result = (
+        build_reporting(settings)
+        .resolve_job_def("marts_job")
+        .execute_in_process(instance=dg.DagsterInstance.ephemeral(), asset_selection=part)
+    )
+    assert result.success
+    made = {event.asset_key for event in result.get_asset_materialization_events()}
+    assert made == set(part)
+    assert not _mart(tmp_path, "execution").is_empty()
+
+
 def test_missing_manifest_says_what_to_run(tmp_path: Path) -> None:
     from tradegraph_dagster.reporting import build_reporting
     from tradegraph_dagster.settings import Settings

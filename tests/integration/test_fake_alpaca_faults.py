@@ -390,7 +390,7 @@ class TestBook:
                 "LOCALKEY"
             ]
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
     def test_34_stopping_ends_a_request_that_hangs(self, tmp_path: Path) -> None:
         alpaca = LocalAlpaca(tmp_path)
@@ -402,7 +402,7 @@ class TestBook:
             assert account.wait_for("POST", "/v2/orders", stage="effect_at")
             alpaca.stop()
             with pytest.raises(requests.ConnectionError):
-                asked.result(timeout=10)
+                asked.result(timeout=60)
 
     def test_35_a_folder_has_one_server(self, tmp_path: Path) -> None:
         with LocalAlpaca(tmp_path), pytest.raises(ConfigError, match="another folder"):

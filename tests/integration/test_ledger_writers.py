@@ -21,8 +21,8 @@ from tests.support.ledgers import (
     sql_place,
     take_lease,
 )
-from tests.support.make_chain import KEYS
-from tradegraph_dagster.adapters.sql.ledger import SqlLedger
+from tests.support.make_chain import KEY, KEYS
+from tradegraph_dagster.adapters.sql.ledger import SqlLedger, open_ledger
 from tradegraph_dagster.domain.audit.chain import find_damage
 from tradegraph_dagster.domain.orders.schema import Commitments, OrderStatus
 from tradegraph_dagster.domain.risk.order_gate import GatedDecision
@@ -63,7 +63,7 @@ lease = Lease("send", "desk", token, now + timedelta(seconds=5))
 names = [r.intent.client_order_id for r in books.orders.orders(now.date())]
 print("ready", flush=True)
 sys.stdin.readline()
-print("acquired" if books.leases.acquire("race", number, seconds=5) else "late", flush=True)
+print("acquired" if books.leases.acquire("race", number, seconds=600) else "late", flush=True)
 for place, name in enumerate(names):
     if place == len(names) - late:
         sys.stdin.readline()
@@ -172,10 +172,11 @@ def submitting(ledger: SqlLedger) -> set[str]:
 def test_eight_senders_race_for_a_lease_for_orders_and_against_the_kill_switch(
     place: SqlPlace,
 ) -> None:
-    ledger = place.open()
+    # As the senders open it: the lease ages by the database's clock.
+    ledger = open_ledger(place.url, market=place.market, clock=place.clock, audit_key=KEY)
     names = [f"tg1-{number:03}" for number in range(ORDERS)]
     record_orders(ledger.books, place.market, *(make_order(name=name) for name in names))
-    lease = take_lease(ledger.books)
+    lease = take_lease(ledger.books, seconds=600)
     command = [sys.executable, "-c", SENDER, place.url, place.market]
     senders = [
         subprocess.Popen(

@@ -18,12 +18,22 @@ from tradegraph_dagster.settings import PROJECT_ROOT
 TRADING = ("orders asset", "submission", "require_armed", "submit")
 READING = ("venue", "broker.order", "fills asset")
 CANCELING = "broker.cancel"
+WALKS = (
+    ("none", True),
+    ("armed", False),
+    ("other host", True),
+    ("long lapsed", True),
+    ("lapsed", True),
+    ("armed", True),
+)
+# Path -> what it said and which hosts it tried to reach.
+Walk = dict[str, dict[str, Any]]
 
 
 def live_settings(folder: Path) -> dict[str, str]:
     """A live environment of the demo's US market, its broker a live Alpaca account."""
     content = yaml.safe_load((PROJECT_ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
-    us = content["markets"]["us"] | {"mode": "live"}
+    us = content["markets"]["us"] | {"mode": "live", "history_last": None}
     us["broker"] = {
         "kind": "alpaca",
         "options": {"account": "live", "opening_session": SESSION},
@@ -41,30 +51,36 @@ def live_settings(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, value in live_settings(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
-
-
-def walked(lock: str) -> dict[str, dict[str, Any]]:
-    """Path -> what it said and which hosts it tried to reach."""
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Walk]:
+    """Lock and whether live trading is enabled -> what each path did."""
+    lines = [
+        json.dumps(
+            {
+                "lock": lock,
+                "environment": live_settings(tmp_path_factory.mktemp("live"))
+                | {"TRADEGRAPH_LIVE_ENABLED": "1" if is_enabled else "0"},
+            }
+        )
+        for lock, is_enabled in WALKS
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.socket_guard", lock],
+        [sys.executable, "-m", "tests.support.socket_guard"],
         cwd=PROJECT_ROOT,
+        input="\n".join(lines),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    assert {*TRADING, *READING, CANCELING} < set(found)
-    return found
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    for walk in found:
+        assert {*TRADING, *READING, CANCELING} < set(walk)
+    return dict(zip(WALKS, found, strict=True))
 
 
-def reached(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+def reached(found: Walk) -> dict[str, list[str]]:
     return {name: path["hosts"] for name, path in found.items() if path["hosts"]}
 
 
@@ -77,33 +93,29 @@ def reached(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
         ("long lapsed", True, "arm it again"),
     ],
 )
-@pytest.mark.usefixtures("folder")
 def test_without_the_lock_nothing_leaves_but_a_cancel(
-    lock: str, is_enabled: bool, words: str, monkeypatch: pytest.MonkeyPatch
+    walks: dict[tuple[str, bool], Walk], lock: str, is_enabled: bool, words: str
 ) -> None:
-    monkeypatch.setenv("TRADEGRAPH_LIVE_ENABLED", "1" if is_enabled else "0")
-    found = walked(lock)
+    found = walks[lock, is_enabled]
     assert reached(found) == {CANCELING: [f"socket.getaddrinfo {LIVE_HOST}"]}
     for name in (*TRADING, *READING):
         assert words in found[name]["said"], (name, found[name]["said"])
 
 
-@pytest.mark.usefixtures("folder")
 def test_a_lapsed_lock_lets_the_account_be_read_and_nothing_be_sent(
-    monkeypatch: pytest.MonkeyPatch,
+    walks: dict[tuple[str, bool], Walk],
 ) -> None:
-    monkeypatch.setenv("TRADEGRAPH_LIVE_ENABLED", "1")
-    found = walked("lapsed")
+    found = walks["lapsed", True]
     for name in ("orders asset", "require_armed"):
         assert found[name]["hosts"] == []
         assert "arm it again" in found[name]["said"]
     assert f"socket.getaddrinfo {LIVE_HOST}" in found["broker.order"]["hosts"]
 
 
-@pytest.mark.usefixtures("folder")
-def test_with_the_lock_the_guard_sees_the_live_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_lock_the_guard_sees_the_live_host(
+    walks: dict[tuple[str, bool], Walk],
+) -> None:
     """Or the tests above would prove nothing."""
-    monkeypatch.setenv("TRADEGRAPH_LIVE_ENABLED", "1")
-    found = walked("armed")
+    found = walks["armed", True]
     for name in (*TRADING, *READING, CANCELING):
         assert f"socket.getaddrinfo {LIVE_HOST}" in found[name]["hosts"], (name, found[name])

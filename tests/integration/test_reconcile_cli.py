@@ -69,7 +69,7 @@ def test_an_incident_is_shown_until_somebody_acknowledges_it() -> None:
     listed = RUN.invoke(app, ["reconcile", "incidents", "--json", "-m", "cn"])
     assert json.loads(listed.stdout)[0]["incident"] == "inc-a"
     assert RUN.invoke(app, ["reconcile", "incidents", "-m", "us"]).exit_code == 0
-    said = ["reconcile", "acknowledge", "inc-a", "--reason", "asked the broker", "--actor", "ann"]
+    said = ["reconcile", "acknowledge", "inc-a", "--reason", "asked the broker"]
     done = RUN.invoke(app, said)
     assert (done.exit_code, done.stdout.strip()) == (0, "cn: acknowledged")
     assert RUN.invoke(app, ["reconcile", "incidents"]).exit_code == 0
@@ -80,9 +80,7 @@ def test_an_incident_is_shown_until_somebody_acknowledges_it() -> None:
 
 def test_a_break_is_adopted_and_the_next_command_is_printed(tmp_path: Path) -> None:
     name = raise_cash_break(tmp_path)
-    done = RUN.invoke(
-        app, ["reconcile", "acknowledge", name, "--reason", "a fee", "--actor", "ann"]
-    )
+    done = RUN.invoke(app, ["reconcile", "acknowledge", name, "--reason", "a fee"])
     assert done.exit_code == 0, done.stderr
     assert done.stdout.splitlines() == [
         "cn: acknowledged",
@@ -100,12 +98,13 @@ def test_a_break_is_adopted_and_the_next_command_is_printed(tmp_path: Path) -> N
         (["nope", "--reason", "x"], "INCIDENT: found 'nope'"),
         (["inc-a", "--reason", " "], "--reason: found nothing"),
         (["inc-a", "--reason", "x", "--person", "eve", "--code", "000000"], "AccessDenied"),
+        (["inc-a", "--reason", "x", "--actor", "ann"], "No such option"),
     ],
 )
 def test_what_cannot_be_acknowledged_says_why(options: list[str], words: str) -> None:
     raise_overfill()
     result = RUN.invoke(app, ["reconcile", "acknowledge", *options])
-    assert result.exit_code == 1
+    assert result.exit_code != 0
     assert words in " ".join(result.stderr.split())
     assert RUN.invoke(app, ["reconcile", "incidents"]).exit_code == 1
 

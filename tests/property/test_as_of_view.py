@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import cache
 
 import polars as pl
 import pytest
@@ -20,6 +22,7 @@ from tests.support.make_market_data import (
     make_raw_bars,
     make_workspace,
 )
+from tests.support.model_lake import CopiedStore
 from tradegraph_dagster.domain.core import frame_store
 from tradegraph_dagster.domain.core.frame_store import write_sessions
 from tradegraph_dagster.domain.corporate_actions.as_of import adjusted_bars_as_of
@@ -58,12 +61,16 @@ Evenings = list[tuple[Answer, Mapping[date, float]]]
 ALPHA158 = load_feature_set("alpha158")
 
 
+@cache
+def _new_lake() -> CopiedStore:
+    store, bars = CopiedStore(), make_raw_bars(DAYS, seed=3)
+    write_sessions(store, RAW_BARS, bars, DAYS)
+    write_sessions(store, INSTRUMENTS, make_instruments_of(bars), DAYS)
+    return store
+
+
 def new_workspace() -> Workspace:
-    ws = make_workspace(DAYS[0])
-    bars = make_raw_bars(DAYS, seed=3)
-    write_sessions(ws.store, RAW_BARS, bars, DAYS)
-    write_sessions(ws.store, INSTRUMENTS, make_instruments_of(bars), DAYS)
-    return ws
+    return replace(make_workspace(DAYS[0]), store=_new_lake().copied())
 
 
 def show(ws: Workspace, answer: Answer, evening: datetime) -> None:

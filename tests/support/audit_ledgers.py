@@ -9,12 +9,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.support.ledgers import ledger_with_tables
 from tests.support.make_chain import KEY, START
-from tests.support.postgres import postgres_url
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.adapters.sql.audit_log import Ledger, SqlAuditLog
 from tradegraph_dagster.adapters.sql.engine import open_engine
-from tradegraph_dagster.adapters.sql.ledger import create_schema
 
 _chains = count()
 
@@ -48,8 +47,7 @@ class ChainPlace:
 @contextmanager
 def chain_place(backend: str, folder: Path, **options: Any) -> Iterator[ChainPlace]:
     """A new file, or a new market in the shared server."""
-    url = f"sqlite:///{folder}/ledger.db" if backend == "sqlite" else postgres_url()
-    create_schema(url)
+    url = ledger_with_tables(backend, folder)
     market, clock = f"chain{next(_chains)}", FixedClock(START)
     ledger = Ledger(open_engine(url), market, clock, KEY, **options)
     yield ChainPlace(url, ledger)

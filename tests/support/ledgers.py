@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,9 @@ from typing import Any
 from tests.support.make_chain import KEY
 from tests.support.postgres import postgres_url
 from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, open_ledger
+from tradegraph_dagster.adapters.sql.audit_log import Ledger
+from tradegraph_dagster.adapters.sql.engine import open_engine
+from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, ledger_books
 from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.orders.ports import TradingBooks
 from tradegraph_dagster.domain.orders.schema import (
@@ -59,17 +65,38 @@ class SqlPlace:
     opened: list[SqlLedger] = field(default_factory=list)
 
     def open(self, **changes: Any) -> SqlLedger:
+        """The ledger of a user with that clock; leases age by the place's, as by the database's."""
         options = {"market": self.market, "clock": self.clock, "audit_key": KEY} | changes
-        self.opened.append(open_ledger(self.url, **options))
+        ledger = Ledger(open_engine(self.url), lease_clock=self.clock, **options)
+        self.opened.append(ledger_books(ledger))
         return self.opened[-1]
+
+
+@cache
+def _empty_file() -> Path:
+    """A SQLite ledger without rows: making its tables takes 50 ms, copying the file none."""
+    folder = Path(tempfile.mkdtemp(prefix="tradegraph-ledger-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    create_schema(f"sqlite:///{folder}/ledger.db")
+    return folder / "ledger.db"
+
+
+def ledger_with_tables(backend: str, folder: Path) -> str:
+    """URL of a new file in `folder`, or of the shared server; an older file stays as it is."""
+    if backend == "postgresql":
+        create_schema(postgres_url())
+        return postgres_url()
+    file = folder / "ledger.db"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_empty_file(), file)
+    return f"sqlite:///{file}"
 
 
 @contextmanager
 def sql_place(backend: str, folder: Path) -> Iterator[SqlPlace]:
     """A place nobody wrote to: a new file, or a new market in the shared server."""
-    url = f"sqlite:///{folder}/ledger.db" if backend == "sqlite" else postgres_url()
-    create_schema(url)
-    place = SqlPlace(url, f"m{next(_markets)}", FixedClock(NOW))
+    place = SqlPlace(ledger_with_tables(backend, folder), f"m{next(_markets)}", FixedClock(NOW))
     yield place
     # One server serves a whole run of tests, and has so many connections to give.
     for ledger in place.opened:

@@ -1,14 +1,18 @@
 """Every path to a live broker, walked in a process of its own where no packet can leave unseen.
 
-`python -m tests.support.socket_guard LOCK` runs with the settings of the environment and prints one
-line of JSON: what each path said, and every host that was looked up or connected to meanwhile. The
-interpreter itself tells of both, so nothing in Python gets around it. Hosts beyond this machine
-are refused, as if there were no network.
+`python -m tests.support.socket_guard` reads lines of JSON, a lock and an environment each, and
+answers each with one: what each path said, and every host that was looked up or connected to
+meanwhile. The interpreter itself tells of both, so nothing in Python gets around it. Hosts beyond
+this machine are refused, as if there were no network. Each walk is forked from this process, which
+has loaded the code and has read no settings: loading takes longer than walking.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import multiprocessing
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +24,12 @@ from typer.testing import CliRunner
 LIVE_HOST = "api.alpaca.markets"
 ACCOUNT = "123456789"
 SESSION = date(2013, 2, 28)
-LOCKS = ("none", "armed", "lapsed", "long lapsed", "other host")
+# What walks need, and takes long to load.
+LOADED = (
+    "tests.support.deployment",
+    "tradegraph_dagster.adapters.alpaca.broker",
+    "tradegraph_dagster.cli.main",
+)
 _HERE = ("127.0.0.1", "::1", "localhost")
 _LOOKED_AT = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 
@@ -156,15 +165,30 @@ def run_job(desks: Any, job: str, *nouns: str) -> str:
 
 
 def main() -> None:
-    """Walk all paths with the lock in one state."""
+    """Walk all paths once a line of input."""
+    for name in LOADED:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        walker = multiprocessing.get_context("fork").Process(
+            target=walk_all, kwargs=json.loads(line)
+        )
+        walker.start()
+        walker.join()
+        if walker.exitcode:
+            raise SystemExit(f"a walk ended with {walker.exitcode}: {line}")
+
+
+def walk_all(lock: str, environment: dict[str, str]) -> None:
+    """Walk all paths with the lock in one state, and print what was found."""
     from tradegraph_dagster.resources.desk import Desks
     from tradegraph_dagster.settings import load_settings, prepare_process
 
+    os.environ.update(environment)  # noqa: TID251 - it is this process's own
     settings = load_settings()
     prepare_process(settings)
     desks = Desks(settings)
     desk = desks["us"]
-    set_lock(desk, sys.argv[1])
+    set_lock(desk, lock)
     sys.addaudithook(guard)
     paths = trading_paths(desk, desks) | reading_paths(desk, desks)
     # Last, for one of them engages the kill switch.

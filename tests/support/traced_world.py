@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from tests.support.ledgers import ledger_with_tables
 from tests.support.make_chain import KEY, KEYS
 from tests.support.trading_world import World, make_world
 from tradegraph_dagster.adapters.memory.model_registry import MemoryModelRegistry
-from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, open_ledger
+from tradegraph_dagster.adapters.sql.ledger import SqlLedger, open_ledger
 from tradegraph_dagster.assets.audit import SEALED
 from tradegraph_dagster.domain.audit.research import Research
 from tradegraph_dagster.domain.audit.step import checkpoint_session
@@ -74,8 +75,7 @@ class TracedWorld:
 def traced_world(folder: Path) -> Iterator[TracedWorld]:
     """Sessions 0 to 4 are settled and sealed; in session 4 AAA and BBB were bought."""
     world = make_world(folder)
-    url = f"sqlite:///{folder}/ledger.db"
-    create_schema(url)
+    url = ledger_with_tables("sqlite", folder)
     ledger = open_ledger(url, market=world.ws.market.name, clock=world.clock, audit_key=KEY)
     world.books = ledger.books
     traced = TracedWorld(world, ledger, MemoryModelRegistry())

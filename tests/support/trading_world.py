@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tests.support.model_lake import CopiedStore
 from tests.support.plain_market import PlainMarket, make_instruments
 from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.memory.frame_store import MemoryFrameStore
 from tradegraph_dagster.adapters.memory.ledger import memory_books
 from tradegraph_dagster.adapters.memory.stopwatch import MemoryStopwatch
 from tradegraph_dagster.adapters.simulated.broker import SimulatedBroker
 from tradegraph_dagster.adapters.simulated.broker_options import OPTIONS
-from tradegraph_dagster.domain.core.frame_store import write_sessions
+from tradegraph_dagster.domain.core.frame_store import FrameStore, write_sessions
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.core.money import round_half_up
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
@@ -99,9 +100,7 @@ class World:
     def put_bars(self, bars: pl.DataFrame) -> None:
         """Replace the lake's bars, all of them validated."""
         self.bars = bars
-        write_sessions(self.ws.store, ADJUSTED_BARS, bars, self.sessions)
-        write_sessions(self.ws.store, VALIDATED_BARS, bars, self.sessions)
-        write_sessions(self.ws.store, INSTRUMENTS, make_instruments(bars), self.sessions)
+        _write_bars(self.ws.store, bars, self.sessions)
 
     def put_actions(self, session: date, *events: Mapping[str, Any]) -> None:
         """Replace the corporate actions of a session."""
@@ -223,16 +222,31 @@ def make_world(
     """A lake with bars, no corporate actions, no weights; nothing settled."""
     rules = market or FeeMarket()
     sessions = rules.calendar.sessions[:days]
-    ws = Workspace(rules, MemoryFrameStore(), sessions[0])
+    store, bars = _lake(sessions, tuple(symbols), seed)
+    ws = Workspace(rules, store.copied(), sessions[0])
     clock = FixedClock(datetime(2023, 1, 2, tzinfo=UTC))
     books = memory_books(market=rules.name, clock=clock)
     setup = BrokerSetup(folder / "broker.db", ws, books.kill_switch, clock)
     broker = SimulatedBroker(setup, OPTIONS.model_validate(options or {}))
-    world = World(ws, books, broker, sessions, ADJUSTED_BARS.empty(), clock)
-    world.put_bars(make_tick_bars(sessions, symbols, seed=seed))
+    return World(ws, books, broker, sessions, bars, clock)
+
+
+@cache
+def _lake(
+    sessions: tuple[date, ...], symbols: tuple[str, ...], seed: int
+) -> tuple[CopiedStore, pl.DataFrame]:
+    """What every such world begins with; to be copied, for making it is most of a short test."""
+    store, bars = CopiedStore(), make_tick_bars(sessions, symbols, seed=seed)
+    _write_bars(store, bars, sessions)
     for session in sessions:
-        world.put_actions(session)
-    return world
+        store.write(CORPORATE_ACTIONS, session, make_actions(session))
+    return store, bars
+
+
+def _write_bars(store: FrameStore, bars: pl.DataFrame, sessions: Sequence[date]) -> None:
+    write_sessions(store, ADJUSTED_BARS, bars, sessions)
+    write_sessions(store, VALIDATED_BARS, bars, sessions)
+    write_sessions(store, INSTRUMENTS, make_instruments(bars), sessions)
 
 
 def make_tick_bars(sessions: Sequence[date], symbols: Sequence[str], *, seed: int) -> pl.DataFrame:

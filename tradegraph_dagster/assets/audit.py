@@ -9,6 +9,7 @@ from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.assets._partitioned import trading_asset
 from tradegraph_dagster.domain.core.frame_store import Written
 
+# A test compares it with the graph, and says why a table is left out.
 SEALED = (
     "instruments",
     "raw_bars",

@@ -51,7 +51,7 @@ def order_assets(graph: MarketGraph) -> list[Any]:
         graph,
         stage="orders",
         pool=ORDER_POOL,
-        deps=[*graph.same("risk_decision"), graph.window("orders", -1, -1)],
+        deps=[*graph.same("risk_decision", "corporate_actions"), graph.window("orders", -1, -1)],
     )
     def orders(desk: Any, session: date) -> Written:
         """The decision's orders, each sent once; what an earlier run left open is found first."""

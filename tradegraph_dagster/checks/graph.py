@@ -1,6 +1,6 @@
 """The checks of each market: each reads the partitions of its run and says pass, warn or fail."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -138,11 +138,16 @@ def _table_check(graph: MarketGraph, check: TableCheck) -> dg.AssetChecksDefinit
         present = store.partitions(check.table.name)
         wanted = [date.fromisoformat(key) for key in context.partition_keys]
         found = check.faults(store.read(check.table, [day for day in wanted if day in present]))
-        rows = found.head(_ROWS_SHOWN).rows()
+        rows = found.head(_ROWS_SHOWN).iter_rows(named=True)
         return dg.AssetCheckResult(
             passed=found.is_empty(),
             severity=check.severity,
-            metadata={"rows": found.height, "first": "\n".join(str(row) for row in rows) or "none"},
+            metadata={"rows": found.height, "first": "\n".join(map(_words, rows)) or "none"},
         )
 
     return body
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    """A row for a person: its columns by name, those without a value left out."""
+    return ", ".join(f"{name} {value}" for name, value in row.items() if value not in (None, ""))

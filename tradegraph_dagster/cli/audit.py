@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tradegraph_dagster.cli.desks import open_desks
+from tradegraph_dagster.cli.options import JsonOption
 from tradegraph_dagster.cli.output import domain_errors, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The tamper-evident record.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command()
-def verify(as_json: Json = False) -> None:
+def verify(as_json: JsonOption = False) -> None:
     """Check every entry of every chain against its hash, signature and checkpoints.
 
     Exit status 1 where one is damaged, or where an order was filled that the chain does not hold;
@@ -45,7 +44,7 @@ def checkpoint(
         bool,
         typer.Option("--begin", help="Begin new journals where none is left; find out why first."),
     ] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Verify what is new, and write the head of every chain into the checkpoint folder."""
     from tradegraph_dagster.resources.chains import all_chains
@@ -81,7 +80,7 @@ def chain_row(
     damage = chain.verify(progress)
     in_lake = chain.store.partitions(AUDIT_CHECKPOINT.name) if chain.store else ()
     return {
-        "market": chain.name,
+        "chain": chain.name,
         "entries": head.seq + 1 if head else 0,
         "checkpoints": len(in_lake),
         "outside": len(chain.journal.lines()),

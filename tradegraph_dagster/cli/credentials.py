@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tradegraph_dagster.cli.options import JsonOption
 from tradegraph_dagster.cli.output import console, domain_errors, print_json, print_table
 from tradegraph_dagster.cli.proof import CodeOption, PersonOption, open_desk, speaker
 from tradegraph_dagster.domain.access.roles import Right
@@ -17,9 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Secrets that are kept sealed.")
 
 
 @app.command("list")
-def list_credentials(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def list_credentials(as_json: JsonOption = False) -> None:
     """What is stored; never what it says."""
     with domain_errors():
         rows = [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from tradegraph_dagster.cli.output import console, errors
 from tradegraph_dagster.domain.core.errors import ConfigError
+from tradegraph_dagster.domain.core.texts import clean_text
 from tradegraph_dagster.settings import Settings, load_settings, prepare_process
 
 
@@ -36,7 +39,8 @@ def spoken(reason: str) -> str:
     """A reason in words. Raises ConfigError for none."""
     if not reason.strip():
         raise ConfigError("--reason: found nothing, allowed: any words")
-    return reason.strip()
+    # What a terminal types in another encoding arrives as no text.
+    return clean_text(reason.strip())
 
 
 def login_name() -> str:
@@ -44,4 +48,35 @@ def login_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:
-        raise ConfigError("--actor: this login has no name; say who you are") from error
+        raise ConfigError(
+            "this login has no name; set LOGNAME, or log in as somebody who has one"
+        ) from error
+
+
+def stopper(actor: str) -> str:
+    """Who stops something: the login, beside what it was told; no missing name is a refusal."""
+    try:
+        login = login_name()
+    except ConfigError:
+        login = "somebody"
+    return f"{clean_text(actor)} (login {login})" if actor and actor != login else login
+
+
+def stop_each(desks: Mapping[str, Any], stop: Callable[[Any], None], done: str) -> list[str]:
+    """Stop something in every market, whatever fails in one; returns the markets where it failed.
+
+    Args:
+        desks: Market -> its desk.
+        stop: What stops it at a desk.
+        done: What is said of a market where it is done.
+    """
+    failed = []
+    for name, desk in desks.items():
+        try:
+            stop(desk)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other markets must stop
+            errors.print(f"{name}: NOT {done}: {type(error).__name__}: {error}", markup=False)
+            failed.append(name)
+        else:
+            console.print(f"{name}: {done}")
+    return failed

@@ -11,6 +11,7 @@ import typer
 from tradegraph_dagster.cli.features_audit import audit
 from tradegraph_dagster.cli.features_page import page
 from tradegraph_dagster.cli.features_verify import verify
+from tradegraph_dagster.cli.options import JsonOption
 from tradegraph_dagster.cli.output import domain_errors, errors, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Feature sets.")
@@ -28,7 +29,7 @@ def compute_command(
         bool, typer.Option("--adjusted", help="Prices are adjusted: do not look for splits.")
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="All processors if absent.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Features of every row of a file of bars; the columns are those of the set's page."""
     with domain_errors():

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, TaskID
 
+from tradegraph_dagster.cli.options import JsonOption
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -48,7 +49,7 @@ def audit(
     feature_set: Annotated[
         str | None, typer.Option("--set", help="One set. All, labels and strategies when absent.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Does any value change when only its future does? Exit status 1 where one does."""
     audited = []

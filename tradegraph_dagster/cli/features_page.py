@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks
+from tradegraph_dagster.cli.options import AnyMarketOption
 from tradegraph_dagster.cli.output import console, domain_errors
 
 
 def page(
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    market: AnyMarketOption = None,
     feature_set: Annotated[
         str | None, typer.Option("--set", help="The configured set when absent.")
     ] = None,

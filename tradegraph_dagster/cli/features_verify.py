@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption
 from tradegraph_dagster.cli.output import console, domain_errors, errors, print_json
 from tradegraph_dagster.domain.core.errors import ConfigError
 
@@ -19,11 +20,11 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="One se
 
 
 def verify(
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    market: AnyMarketOption = None,
     session: Day = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Do stored features have the bits that today's lake gives? Exit status 1 if not, or if none.
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli.desks import chosen_desks, login_name, open_desks, spoken
+from tradegraph_dagster.cli.desks import chosen_desks, open_desks, spoken, stop_each, stopper
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -17,15 +18,13 @@ from tradegraph_dagster.cli.output import (
 from tradegraph_dagster.cli.proof import CodeOption, PersonOption, open_access, prove
 from tradegraph_dagster.domain.access.proof import ProvenPerson
 from tradegraph_dagster.domain.access.roles import Right
-from tradegraph_dagster.domain.core.errors import StoreError, TradeGraphError, TradingHalted
+from tradegraph_dagster.domain.core.errors import StoreError, StoreUnavailable, TradingHalted
 
 app = typer.Typer(no_args_is_help=True, help="Stop trading, and allow it again.")
 
 
 @app.command("status")
-def kill_switch_status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def kill_switch_status(as_json: JsonOption = False) -> None:
     """Whether trading may go on; exit status 1 while it may not."""
     with domain_errors():
         state = {name: _state(desk) for name, desk in open_desks().items()}
@@ -43,7 +42,7 @@ def kill_switch_status(
 @app.command("engage")
 def kill_switch_engage(
     reason: Annotated[str, typer.Option(help="Why.")],
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    market: AnyMarketOption = None,
     actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
     cancel: Annotated[
         bool,
@@ -52,23 +51,26 @@ def kill_switch_engage(
 ) -> None:
     """Stop trading now and cancel what still works; anyone may, without a code.
 
-    Exit status 1 where an order may still fill; the switch is engaged all the same.
+    Exit status 1 where a market could not be engaged, an order may still fill, or the ledger took
+    no note of a cancel; whatever fails in one market, the others are engaged and canceled.
     """
     with domain_errors():
-        said, who = spoken(reason), actor or login_name()
+        said, who = spoken(reason), stopper(actor)
         desks = chosen_desks(market)
-        for name, desk in desks.items():
-            desk.books.kill_switch.engage(reason=said, actor=who)
-            console.print(f"{name}: engaged")
         # Every market stands before the first broker is asked anything.
+        failed = stop_each(
+            desks, lambda desk: desk.books.kill_switch.engage(reason=said, actor=who), "engaged"
+        )
         is_done = [_cancel(name, desk, said) for name, desk in desks.items()] if cancel else []
+        if failed:
+            raise StoreUnavailable(f"NOT engaged: {', '.join(failed)}; run it again for these")
     raise typer.Exit(0 if all(is_done) else 1)
 
 
 @app.command("reset")
 def kill_switch_reset(
     reason: Annotated[str, typer.Option(help="Why it is safe.")],
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    market: AnyMarketOption = None,
     person: PersonOption = "",
     code: CodeOption = "",
 ) -> None:
@@ -105,13 +107,15 @@ def _cancel(name: str, desk: Any, reason: str) -> bool:
 
     try:
         report = cancel_working(desk, reason=reason)
-    except TradeGraphError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other markets go on
         errors.print(f"{name}: nothing could be canceled: {error}", markup=False)
         return False
     console.print(f"{name}: {report.counts}")
     for order, why in report.failed.items():
         errors.print(f"{name}: {order} may still fill: {why}", markup=False)
-    return not report.failed
+    for order, why in report.unwritten.items():
+        errors.print(f"{name}: {order}: the ledger took no note of it: {why}", markup=False)
+    return not report.failed and not report.unwritten
 
 
 def _reset(name: str, desk: Any, reason: str, person: ProvenPerson) -> bool:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tradegraph_dagster.cli.desks import chosen_desks, login_name, open_desks, spoken
+from tradegraph_dagster.cli.desks import chosen_desks, open_desks, spoken, stop_each, stopper
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption, MarketOption
 from tradegraph_dagster.cli.output import console, domain_errors, print_columns, print_json
 from tradegraph_dagster.cli.proof import CodeOption, PersonOption, open_access, prove
 from tradegraph_dagster.domain.access.live_lock import LONGEST_HOURS, ArmRequest, arming
@@ -15,12 +16,10 @@ from tradegraph_dagster.domain.access.roles import Right
 
 app = typer.Typer(no_args_is_help=True, help="The lock of live trading.")
 
-Market = Annotated[str, typer.Option("--market", "-m", help="us or cn.")]
-
 
 @app.command("arm")
 def arm_live(  # noqa: PLR0913 - one argument an option
-    market: Market,
+    market: MarketOption,
     account: Annotated[str, typer.Option(help="Number of the only account orders may go to.")],
     host: Annotated[str, typer.Option(help="The only host, such as api.alpaca.markets.")],
     reason: Annotated[str, typer.Option(help="Why.")],
@@ -39,33 +38,42 @@ def arm_live(  # noqa: PLR0913 - one argument an option
         desk.live_lock.arm(lease, reason=said)
         until = lease.expires_at.isoformat(timespec="seconds")
         console.print(f"{market}: armed for account {lease.account} at {lease.host} until {until}")
+        # An arming alone opens nothing: what else keeps orders back is said here, not at the open.
+        console.print(f"{market}: live orders {desk.live_door.row()['live orders']}")
 
 
 @app.command("disarm")
 def disarm_live(
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    reason: Annotated[str, typer.Option(help="Why.")] = "disarmed by hand",
+    reason: Annotated[str, typer.Option(help="Why.")],
+    market: AnyMarketOption = None,
     actor: Annotated[str, typer.Option(help="Who; the login name when absent.")] = "",
 ) -> None:
-    """End it now; like stopping, it takes no code."""
+    """End it now; like stopping, it takes no code. Exit status 1 where it could not be ended."""
     with domain_errors():
-        said, who = spoken(reason), actor or login_name()
-        for name, desk in chosen_desks(market).items():
-            desk.live_lock.disarm(actor=who, reason=said)
-            console.print(f"{name}: disarmed")
+        said, who = spoken(reason), stopper(actor)
+        failed = stop_each(
+            chosen_desks(market),
+            lambda desk: desk.live_lock.disarm(actor=who, reason=said),
+            "disarmed",
+        )
+    raise typer.Exit(1 if failed else 0)
 
 
 @app.command("status")
-def live_status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Whether live orders could go out, and what keeps them; asks no venue."""
+def live_status(as_json: JsonOption = False) -> None:
+    """Whether live orders could go out, and what keeps them; asks no venue.
+
+    Exit status 1 while a market in mode live is shut.
+    """
     with domain_errors():
-        rows = {name: desk.live_door.row() for name, desk in open_desks().items()}
+        doors = {name: desk.live_door for name, desk in open_desks().items()}
+        rows = {name: door.row() for name, door in doors.items()}
+        is_shut = any(door.holds_back() for door in doors.values())
     if as_json:
         print_json(rows)
     else:
         print_columns("Live trading", rows)
+    raise typer.Exit(1 if is_shut else 0)
 
 
 def _session_end(desk: Any) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tradegraph_dagster.cli import (
 )
 from tradegraph_dagster.cli.desks import chosen_desks, open_desks, require_market
 from tradegraph_dagster.cli.fake_alpaca import fake_alpaca
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption, MarketOption, SessionOption
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -35,7 +37,7 @@ from tradegraph_dagster.cli.trace import trace
 from tradegraph_dagster.cli.vendor_import import import_files
 from tradegraph_dagster.settings import PROJECT_ROOT, load_settings, prepare_process
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch trading on Dagster.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(audit.app, name="audit")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(features.app, name="features")
@@ -49,15 +51,20 @@ app.command("import")(import_files)
 app.command("fake-alpaca")(fake_alpaca)
 app.command()(trace)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Market = Annotated[str, typer.Option("--market", "-m", help="us or cn.")]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD.")]
+
+@app.callback()
+def print_what_the_terminal_cannot() -> None:
+    """Batch trading on Dagster."""
+    # A reason or a name in another script must not end a command on a terminal that lacks it.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 @app.command()
 def demo(
     sessions: Annotated[int, typer.Option(min=1, help="Sessions to trade.")] = 25,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Both markets from raw bars to reconciled positions; run again it changes nothing."""
     from tradegraph_dagster.cli.demo import run_demo
@@ -72,7 +79,7 @@ def demo(
 
 
 @app.command()
-def status(as_json: Json = False) -> None:
+def status(as_json: JsonOption = False) -> None:
     """Newest partition of each table, champion, kill switch, books and equity of each market."""
     from tradegraph_dagster.cli.status import market_status
 
@@ -86,11 +93,11 @@ def status(as_json: Json = False) -> None:
 
 @app.command()
 def readiness(
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    market: AnyMarketOption = None,
     session: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The newest due when absent.")
     ] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """May the session's data be traded on? Exit status 1 where it is blocked or waits."""
     from tradegraph_dagster.cli.readiness import readiness_row
@@ -108,7 +115,7 @@ def readiness(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(as_json: JsonOption = False) -> None:
     """Check settings, calendars, stores, ledger, audit chain and the dbt manifest."""
     from tradegraph_dagster.cli.doctor import examine
 
@@ -122,7 +129,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def run(market: Market, session: Day, as_json: Json = False) -> None:
+def run(market: MarketOption, session: SessionOption, as_json: JsonOption = False) -> None:
     """One whole session: research, decision and orders, fills, reconciliation, audit."""
     from tradegraph_dagster.cli.day import run_day
 
@@ -134,7 +141,7 @@ def run(market: Market, session: Day, as_json: Json = False) -> None:
 
 @app.command()
 def backfill(  # noqa: PLR0913 - one argument an option
-    market: Market,
+    market: MarketOption,
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
     reingest: Annotated[
@@ -146,7 +153,7 @@ def backfill(  # noqa: PLR0913 - one argument an option
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Models of the span's months, and their signals, too.")
     ] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Every missing research partition of a span, in ranges, with a progress bar."""
     from tradegraph_dagster.cli.day import backfill_span

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tradegraph_dagster.cli.desks import login_name, spoken
+from tradegraph_dagster.cli.options import JsonOption
 from tradegraph_dagster.cli.output import console, domain_errors, errors, print_json, print_table
 from tradegraph_dagster.cli.proof import CodeOption, PersonOption, open_access, prove
 from tradegraph_dagster.domain.access.enrolment import (
@@ -31,9 +32,7 @@ app = typer.Typer(no_args_is_help=True, help="Who may act.")
 
 
 @app.command("list")
-def list_people(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def list_people(as_json: JsonOption = False) -> None:
     """Everybody who was ever enrolled."""
     with domain_errors():
         rows = [

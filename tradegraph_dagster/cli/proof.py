@@ -40,16 +40,16 @@ def prove(access: Access, right: Right, person: str, code: str) -> ProvenPerson:
     return authenticate(access, person, given, right=right)
 
 
-def speaker(settings: Settings, right: Right, person: str, code: str, *, actor: str = "") -> str:
+def speaker(settings: Settings, right: Right, person: str, code: str) -> str:
     """The name under which an act is recorded.
 
-    A demo in which nobody is enrolled takes the word of `actor`, or the login name; everywhere
-    else the act takes a person and a code.
+    A demo in which nobody is enrolled takes the login name; everywhere else the act takes a person
+    and a code.
 
     Raises:
         AccessDenied: Nobody is proven.
     """
     access = open_access(settings)
     if not person and settings.environment == "demo" and not access.people.people():
-        return actor or login_name()
+        return login_name()
     return prove(access, right, person, code).name

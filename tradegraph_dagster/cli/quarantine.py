@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks, require_market, spoken
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption, MarketOption, SessionOption
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -28,11 +29,11 @@ SESSIONS_SHOWN = 60
 
 @app.command("list")
 def list_rows(
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
+    market: AnyMarketOption = None,
     sessions: Annotated[int, typer.Option(min=1, help="Newest sessions to look at.")] = (
         SESSIONS_SHOWN
     ),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Quarantined bars of the newest judged sessions, with the gates and what they found."""
     with domain_errors():
@@ -49,8 +50,8 @@ def list_rows(
 
 @app.command("release")
 def release(
-    market: Annotated[str, typer.Option("--market", "-m", help="us or cn.")],
-    session: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD.")],
+    market: MarketOption,
+    session: SessionOption,
     symbol: Annotated[str, typer.Option(help="Such as 600000.SH.")],
     reason: Annotated[str, typer.Option(help="Why the bar is right after all.")],
     person: PersonOption = "",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks, require_market, spoken
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption
 from tradegraph_dagster.cli.output import console, domain_errors, errors, print_json, print_table
 from tradegraph_dagster.cli.proof import CodeOption, PersonOption, speaker
 from tradegraph_dagster.domain.access.roles import Right
@@ -17,13 +18,10 @@ from tradegraph_dagster.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="The ledger against the broker.")
 
-MarketOption = Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command("run")
 def reconcile_run(
-    market: MarketOption = None,
+    market: AnyMarketOption = None,
     session: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The newest compared one when absent."),
@@ -59,7 +57,7 @@ def reconcile_run(
 
 
 @app.command("incidents")
-def reconcile_incidents(market: MarketOption = None, as_json: JsonOption = False) -> None:
+def reconcile_incidents(market: AnyMarketOption = None, as_json: JsonOption = False) -> None:
     """What a person must look at; exit status 1 while something blocks trading."""
     with domain_errors():
         rows = [
@@ -84,10 +82,9 @@ def reconcile_incidents(market: MarketOption = None, as_json: JsonOption = False
 def reconcile_acknowledge(
     incident: Annotated[str, typer.Argument(help="Its id, from `reconcile incidents`.")],
     reason: Annotated[str, typer.Option(help="What you found out.")],
-    market: MarketOption = None,
+    market: AnyMarketOption = None,
     person: PersonOption = "",
     code: CodeOption = "",
-    actor: Annotated[str, typer.Option(help="Who, in a demo without people.")] = "",
 ) -> None:
     """Close an incident; where the ledger and the broker differ, the broker's word is adopted."""
     from tradegraph_dagster.domain.reconciliation.acknowledgement import acknowledge_incident
@@ -100,13 +97,16 @@ def reconcile_acknowledge(
             incident,
             books=desk.books,
             broker=desk.broker,
-            actor=speaker(desk.deployment, Right.ACKNOWLEDGE_BREAK, person, code, actor=actor),
+            actor=speaker(desk.deployment, Right.ACKNOWLEDGE_BREAK, person, code),
             reason=said,
         )
     console.print(f"{desk.name}: acknowledged")
     if booked is not None:
         about = booked.symbol or "the account"
-        console.print(f"Booked for {about}: {booked.shares} shares, cash {booked.cash}.")
+        if booked.shares or booked.cash:
+            console.print(f"Booked for {about}: {booked.shares} shares, cash {booked.cash}.")
+        else:
+            console.print(f"Nothing differs any more for {about}: it is kept that you looked.")
         console.print("Then compare again:")
         # Printed as it is: a command that is wrapped cannot be copied.
         typer.echo(f"tradegraph reconcile run -m {desk.name} --session {booked.session}")

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 from tradegraph_dagster.definitions import build_definitions
 from tradegraph_dagster.jobs import FEATURE_PAGE, RANGE_END, RANGE_START, REPORT_JOB, job_name
@@ -85,17 +86,21 @@ class Runner:
             instance=self._instance, raise_on_error=False, run_config=_QUIET_CONSOLE, **options
         )
         failures = [event for event in result.all_events if event.is_step_failure]
-        problems = tuple(_problem(event) for event in failures)
+        problems = tuple(failure_to_words(event) for event in failures)
         if not result.success and not problems:
             problems = ("the run failed before its first step; see the run in the UI",)
         return RunOutcome(result.run_id, result.success, problems)
 
 
-def _problem(event: Any) -> str:
+def failure_to_words(event: dg.DagsterEvent) -> str:
+    """What a failed step says, for the terminal: no stack, and of checks what they found."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
     error = data.error
+    if error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__:
+        # Its own words begin with a line that only says that checks have failed.
+        return f"check failed: {'; '.join(error.message.strip().splitlines()[1:])}"
     return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
 
 

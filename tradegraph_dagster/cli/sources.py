@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption
 from tradegraph_dagster.cli.output import console, domain_errors, print_json, print_table
 from tradegraph_dagster.cli.sources_record import record_command
 
@@ -24,19 +25,18 @@ _SHOWN = {
     "breaker": "breaker",
 }
 
-Market = Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.callback()
-def sources(context: typer.Context, market: Market = None, as_json: Json = False) -> None:
+def sources(
+    context: typer.Context, market: AnyMarketOption = None, as_json: JsonOption = False
+) -> None:
     """How each source has answered lately."""
     if context.invoked_subcommand is None:
         list_sources(market, as_json)
 
 
 @app.command("list")
-def list_sources(market: Market = None, as_json: Json = False) -> None:
+def list_sources(market: AnyMarketOption = None, as_json: JsonOption = False) -> None:
     """Score, success, latency, completeness, agreement and breaker of each source and data kind."""
     with domain_errors():
         markets = {name: source_rows(desk) for name, desk in chosen_desks(market).items()}

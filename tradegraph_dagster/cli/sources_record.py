@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tradegraph_dagster.cli.desks import chosen_desks
+from tradegraph_dagster.cli.options import MarketOption
 from tradegraph_dagster.cli.output import console, domain_errors
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.markets.schema import Market
@@ -28,7 +29,7 @@ _SPELLING = ["%Y-%m-%d"]
 def record_command(
     source: Annotated[str, typer.Argument(help="Name of a configured source, such as sina.")],
     folder: Annotated[Path, typer.Argument(help="Where the answers are kept.")],
-    market: Annotated[str, typer.Option("--market", "-m", help="us or cn.")],
+    market: MarketOption,
     session: Annotated[
         list[datetime], typer.Option(formats=_SPELLING, help="YYYY-MM-DD; repeat it.")
     ],

@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tradegraph_dagster.cli.desks import chosen_desks
+from tradegraph_dagster.cli.options import AnyMarketOption, JsonOption
 from tradegraph_dagster.cli.output import console, domain_errors, print_json
 from tradegraph_dagster.domain.core.errors import ConfigError
 
@@ -25,8 +26,8 @@ _STYLES = {"match": "green", "mismatch": "bold red", "missing": "bold red", "uns
 
 def trace(
     fill: Annotated[str, typer.Argument(help="Execution id of a fill, or client order id.")],
-    market: Annotated[str | None, typer.Option("--market", "-m", help="All when absent.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    market: AnyMarketOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Walk from a fill back to its raw bars, each step held against the audit chain.
 
@@ -44,13 +45,13 @@ def trace(
 def _find(name: str, desks: dict[str, MarketDesk]) -> TraceNode:
     from tradegraph_dagster.domain.audit.trace import trace_fill
 
-    refused: list[ConfigError] = []
+    refused: list[str] = []
     for desk in desks.values():
         try:
             return trace_fill(name, _sources(desk))
         except ConfigError as error:
-            refused.append(error)
-    raise refused[-1]
+            refused.append(str(error))
+    raise ConfigError("\n".join(dict.fromkeys(refused)))
 
 
 def _sources(desk: MarketDesk) -> Any:

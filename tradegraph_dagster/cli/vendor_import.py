@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tradegraph_dagster.cli.desks import require_market
+from tradegraph_dagster.cli.options import JsonOption, MarketOption
 from tradegraph_dagster.cli.output import (
     console,
     domain_errors,
@@ -32,7 +33,7 @@ MOST_ADJUSTED_FRAC = 0.5
 
 
 def import_files(  # noqa: PLR0913 - one argument an option
-    market: Annotated[str, typer.Option("--market", "-m", help="us or cn.")],
+    market: MarketOption,
     folder: Annotated[Path, typer.Option(help="Folder of the vendor's files.")],
     mapping: Annotated[str, typer.Option(help="A name in config/mappings, or a YAML file.")],
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
@@ -40,7 +41,7 @@ def import_files(  # noqa: PLR0913 - one argument an option
     reingest: Annotated[
         bool, typer.Option("--reingest", help="Take corrections of what is landed, too.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Audit a vendor's files and land what is missing of them; run again to go on."""
     from tradegraph_dagster.cli.runs import Runner

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from tradegraph_dagster.adapters.jsonl.checkpoint_journal import JsonlCheckpointJournal
-from tradegraph_dagster.adapters.sql.audit_log import Ledger, SqlAuditLog
-from tradegraph_dagster.adapters.sql.people_book import ACCESS_CHAIN
+from tradegraph_dagster.adapters.sql.audit_log import SqlAuditLog
 from tradegraph_dagster.domain.audit.cross_check import orders_without_entry
 from tradegraph_dagster.domain.audit.journal import publish_head
 from tradegraph_dagster.domain.audit.keys import Keyring
@@ -17,8 +15,9 @@ from tradegraph_dagster.domain.audit.schema import ChainDamage, JournalLine
 from tradegraph_dagster.domain.audit.step import verify_chain
 from tradegraph_dagster.domain.core.clock import Clock
 from tradegraph_dagster.domain.core.frame_store import FrameStore
-from tradegraph_dagster.domain.core.ids import ORDER_PREFIX
+from tradegraph_dagster.domain.core.ids import ORDER_PREFIX, SYSTEM
 from tradegraph_dagster.domain.orders.ports import FillBook
+from tradegraph_dagster.resources.access import access_journal, access_ledger
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
 
 
@@ -66,7 +65,7 @@ class AuditChain:
         """
         begins = begin and self.audit.head() is not None and not self.journal.lines()
         if begins:
-            self.audit.append("journal_begun", user="system", details={"chain": self.name})
+            self.audit.append("journal_begun", user=SYSTEM, details={"chain": self.name})
         return publish_head(
             self.audit, self.journal, keys=self.keys, at=self.clock.now(), begin=begins
         )
@@ -89,10 +88,14 @@ def market_chain(desk: MarketDesk) -> AuditChain:
 def access_chain(desk: MarketDesk) -> AuditChain:
     """The chain that all markets share, in the ledger of one of them; no key opens people's."""
     settings = desk.deployment
-    ledger = Ledger(desk.ledger_engine, ACCESS_CHAIN, desk.clock, settings.audit_key())
-    journal = JsonlCheckpointJournal(settings.checkpoint_dir / f"{ACCESS_CHAIN}.jsonl")
-    keys = settings.audit_keys()
-    return AuditChain(ACCESS_CHAIN, SqlAuditLog(ledger), journal, keys, desk.clock)
+    ledger = access_ledger(settings, desk.ledger_engine, desk.clock)
+    return AuditChain(
+        name=ledger.market,
+        audit=SqlAuditLog(ledger),
+        journal=access_journal(settings),
+        keys=settings.audit_keys(),
+        clock=desk.clock,
+    )
 
 
 def all_chains(desks: Desks) -> list[AuditChain]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import secrets
-import socket
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
@@ -20,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from tradegraph_dagster.adapters.jsonl.checkpoint_journal import JsonlCheckpointJournal
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.adapters.system.clock import SystemClock
-from tradegraph_dagster.adapters.system.stopwatch import SystemStopwatch
 from tradegraph_dagster.domain.access.ports import LiveLockBook
 from tradegraph_dagster.domain.audit.ports import AuditLog, CheckpointJournal
 from tradegraph_dagster.domain.audit.redaction import Redactor
@@ -43,7 +40,6 @@ from tradegraph_dagster.settings import Settings
 if TYPE_CHECKING:
     from tradegraph_dagster.domain.monitoring.health import HaltLimits
     from tradegraph_dagster.domain.monitoring.readiness import Surroundings
-    from tradegraph_dagster.domain.orders.sending import SubmissionPorts
     from tradegraph_dagster.resources.live_door import LiveDoor
 
 # How long after its scheduled start the after-close job may take.
@@ -62,7 +58,7 @@ class MarketDesk:
         self.name = name
         self.clock = clock
         self.deployment = settings
-        self.settings: MarketSettings = settings.markets[name]  # type: ignore[index]
+        self.settings: MarketSettings = settings.markets[name]
         self.market = load_market(name)
 
     @cached_property
@@ -162,8 +158,7 @@ class MarketDesk:
     @cached_property
     def checkpoints(self) -> CheckpointJournal:
         """Checkpoints of the audit chain, outside the ledger."""
-        folder = self.deployment.checkpoint_dir
-        return JsonlCheckpointJournal(folder / f"{self.name}.jsonl")
+        return JsonlCheckpointJournal(self.deployment.checkpoint_file(self.name))
 
     @property
     def live_door(self) -> LiveDoor:
@@ -212,21 +207,6 @@ class MarketDesk:
             redactor=self.redactor,
         )
         return module.BROKER(setup, options)  # type: ignore[no-any-return]
-
-    @property
-    def submission_ports(self) -> SubmissionPorts:
-        """What a run that sends orders works with; each run is a holder of its own."""
-        from tradegraph_dagster.domain.orders.sending import SubmissionPorts
-
-        # Numbers of processes return; a chance part does not.
-        holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        return SubmissionPorts(
-            books=self.books,
-            broker=self.broker,
-            clock=self.clock,
-            stopwatch=SystemStopwatch(),
-            holder=holder,
-        )
 
     @cached_property
     def feature_set(self) -> FeatureSet:

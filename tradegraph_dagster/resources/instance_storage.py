@@ -4,6 +4,8 @@ Dagster's default keeps a database a run, opens a new engine for each statement 
 events one by one in two transactions, whatever `DAGSTER_EVENT_BATCH_SIZE` says: about 12 ms a
 partition and 0.1 s a run. A backfill of three years writes some twenty thousand partitions, so the
 embedded profile uses this storage. PostgreSQL batches and pools by itself.
+
+It stands on private names of Dagster, as 1.13 has them.
 """
 
 from __future__ import annotations

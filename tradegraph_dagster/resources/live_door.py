@@ -71,12 +71,18 @@ class LiveDoor:
         if refusal:
             raise TradingHalted(f"live trading is shut: {refusal}")
 
+    def holds_back(self) -> str:
+        """Why live orders are held back, where the mode sends any; empty where none are."""
+        if self.mode is not TradingMode.LIVE:
+            return ""
+        return trading_refusal(self._facts(), now=self.clock.now())
+
     def row(self) -> dict[str, str]:
         """One column of `tradegraph live status`."""
-        facts = self._facts()
-        held, shut = facts.lease, trading_refusal(facts, now=self.clock.now())
+        facts, shut = self._facts(), self.holds_back()
+        held, orders = facts.lease, f"held back: {shut}" if shut else "may go out"
         if self.mode is not TradingMode.LIVE:
-            shut = f"the mode is {self.mode}"
+            orders = f"none: the mode is {self.mode}"
         return {
             "mode": self.mode.value,
             "enabled here": "yes" if facts.is_enabled else "no",
@@ -84,7 +90,7 @@ class LiveDoor:
             "armed for": f"account {held.account} at {held.host}" if held else "nothing",
             "armed by": held.armed_by if held else "nobody",
             "until": held.expires_at.isoformat(timespec="seconds") if held else "",
-            "orders": f"held back: {shut}" if shut else "may go out",
+            "live orders": orders,
         }
 
     def _facts(self) -> LiveFacts:

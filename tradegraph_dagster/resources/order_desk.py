@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from datetime import date, datetime, timedelta
 from functools import partial
+from socket import gethostname
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from tradegraph_dagster.adapters.system.stopwatch import SystemStopwatch
 from tradegraph_dagster.domain.core.ids import decision_id
@@ -71,7 +73,8 @@ def submission_ports(desk: MarketDesk) -> SubmissionPorts:
         broker=desk.broker,
         clock=desk.clock,
         stopwatch=SystemStopwatch(),
-        holder=f"run-{uuid4().hex}",
+        # Host and process tell a person where to look; processes' numbers return, chance does not.
+        holder=f"{gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
     )
 
 

@@ -24,6 +24,8 @@ LABELS_REPEATED = 5
 MONTH_END_DELAY_MINUTES = 30
 CAUSALITY_DELAY_MINUTES = 45
 FEATURE_PAGE_DELAY_MINUTES = 60
+# A schedule has the name of what its job makes, but for these.
+_NAMES = {"training": "month_end"}
 
 
 def all_schedules(graphs: Sequence[MarketGraph], settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -51,7 +53,12 @@ def after_close(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefi
     """The day's research, signals and settlement."""
     at = _cron(graph.market.calendar.closes, graph.settings.after_close_minutes)
     return _session_schedule(
-        graph, "after_close", at, status, lambda day: _request(graph, "after_close", day)
+        graph,
+        "after_close",
+        at,
+        status,
+        lambda day: _request(graph, "after_close", day),
+        description=after_close.__doc__,
     )
 
 
@@ -70,14 +77,20 @@ def labels(graph: MarketGraph, span: LabelSpan, status: Status = STOPPED) -> dg.
         )
 
     minutes = graph.settings.after_close_minutes + LABELS_DELAY_MINUTES
-    return _session_schedule(graph, table, _cron(calendar.closes, minutes), status, request)
+    at = _cron(calendar.closes, minutes)
+    return _session_schedule(graph, table, at, status, request, description=labels.__doc__)
 
 
 def pre_open(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The session's decision and orders, before the open."""
     at = _cron(graph.market.calendar.opens, -graph.settings.pre_open_minutes)
     return _session_schedule(
-        graph, "pre_open", at, status, lambda day: _request(graph, "pre_open", day)
+        graph,
+        "pre_open",
+        at,
+        status,
+        lambda day: _request(graph, "pre_open", day),
+        description=pre_open.__doc__,
     )
 
 
@@ -91,22 +104,23 @@ def month_end(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefini
         return _request(graph, "training", next_month(session))
 
     minutes = graph.settings.after_close_minutes + MONTH_END_DELAY_MINUTES
-    return _session_schedule(
-        graph, "training", _cron(calendar.closes, minutes), status, request, name="month_end"
-    )
+    at = _cron(calendar.closes, minutes)
+    return _session_schedule(graph, "training", at, status, request, description=month_end.__doc__)
 
 
 def causality(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The audit of the newest features, after the first session of a week has closed."""
-    return _weekly(graph, CAUSALITY, CAUSALITY_DELAY_MINUTES, status)
+    return _weekly(graph, CAUSALITY, CAUSALITY_DELAY_MINUTES, status, causality.__doc__)
 
 
 def feature_page(graph: MarketGraph, status: Status = STOPPED) -> dg.ScheduleDefinition:
     """The page of the features, after the first session of a week has closed."""
-    return _weekly(graph, FEATURE_PAGE, FEATURE_PAGE_DELAY_MINUTES, status)
+    return _weekly(graph, FEATURE_PAGE, FEATURE_PAGE_DELAY_MINUTES, status, feature_page.__doc__)
 
 
-def _weekly(graph: MarketGraph, job: str, delay: int, status: Status) -> dg.ScheduleDefinition:
+def _weekly(
+    graph: MarketGraph, job: str, delay: int, status: Status, description: str | None
+) -> dg.ScheduleDefinition:
     """A run without a partition after the first session of a week has closed."""
     calendar = graph.market.calendar
 
@@ -116,7 +130,7 @@ def _weekly(graph: MarketGraph, job: str, delay: int, status: Status) -> dg.Sche
         return dg.RunRequest(run_key=f"{graph.name}:{job}:{session}")
 
     at = _cron(calendar.closes, graph.settings.after_close_minutes + delay)
-    return _session_schedule(graph, job, at, status, request)
+    return _session_schedule(graph, job, at, status, request, description=description)
 
 
 def _session_schedule(
@@ -126,13 +140,14 @@ def _session_schedule(
     status: Status,
     request: Callable[[date], dg.RunRequest | dg.SkipReason],
     *,
-    name: str | None = None,
+    description: str | None,
 ) -> dg.ScheduleDefinition:
     """A schedule that asks `request` on sessions only, while the calendar reaches far enough."""
     calendar = graph.market.calendar
 
     @dg.schedule(
-        name=f"{graph.name}_{name or selection}",
+        name=f"{graph.name}_{_NAMES.get(selection, selection)}",
+        description=description,
         cron_schedule=cron,
         execution_timezone=calendar.timezone,
         job_name=job_name(graph.name, selection),

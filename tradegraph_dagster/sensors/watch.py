@@ -5,10 +5,10 @@ engages it, cancels runs that were about to trade, and asks the broker to cancel
 """
 
 from collections.abc import Sequence
+from inspect import getdoc
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.domain.core.errors import TradeGraphError
@@ -50,6 +50,7 @@ def kill_switch_sensor(
 
     @dg.sensor(
         name=f"{graph.name}_kill_switch",
+        description=getdoc(kill_switch_sensor),
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
     )
@@ -73,7 +74,7 @@ def kill_switch_sensor(
             # a cause, or nobody could reset the switch while one lasts.
             desk.books.kill_switch.engage(reason="; ".join(new), actor=_SENSOR)
         stopped = _cancel_order_runs(context.instance, graph.name)
-        said = f"kill switch engaged: {'; '.join(new)}; {stopped} order runs cancelled"
+        said = f"kill switch engaged: {'; '.join(new)}; {stopped} order runs canceled"
         if is_off:
             said += f"; {_cancel_orders(context, desk, '; '.join(new))}"
         cursor = [*acted, *(new if is_off else [_WAITING + reason for reason in new])]
@@ -102,6 +103,7 @@ def drift_sensor(
 
     @dg.sensor(
         name=f"{graph.name}_drift",
+        description=getdoc(drift_sensor),
         job_name=job_name(graph.name, "training"),
         minimum_interval_seconds=FRESHNESS_SECONDS,
         default_status=status,
@@ -136,6 +138,7 @@ def freshness_sensor(
 
     @dg.sensor(
         name=f"{graph.name}_freshness",
+        description=getdoc(freshness_sensor),
         job_name=job_name(graph.name, "after_close"),
         minimum_interval_seconds=FRESHNESS_SECONDS,
         default_status=status,
@@ -165,6 +168,7 @@ def readiness_sensor(
 
     @dg.sensor(
         name=f"{graph.name}_readiness",
+        description=getdoc(readiness_sensor),
         job_name=job_name(graph.name, "readiness"),
         minimum_interval_seconds=FRESHNESS_SECONDS,
         default_status=status,
@@ -199,7 +203,11 @@ def failed_run_sensor(
 ) -> dg.SensorDefinition:
     """Writes each failed run into its market's audit chain and the log."""
 
-    @dg.run_failure_sensor(name="failed_runs", default_status=status)
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        description=getdoc(failed_run_sensor),
+        default_status=status,
+    )
     def sensor(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
         steps = sorted(event.step_key or "" for event in context.get_step_failure_events())
@@ -216,7 +224,7 @@ def failed_run_sensor(
 
 def _active_runs(instance: dg.DagsterInstance, job: str) -> Sequence[Any]:
     """Runs of a job that are queued or under way."""
-    active = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
+    active = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
     return instance.get_runs(dg.RunsFilter(statuses=active, job_name=job))
 
 
@@ -231,6 +239,8 @@ def _cancel_orders(context: dg.SensorEvaluationContext, desk: MarketDesk, reason
         return f"no order could be canceled: {error}"
     for order, why in report.failed.items():
         context.log.error("order %s may still fill: %s", order, why)
+    for order, why in report.unwritten.items():
+        context.log.error("order %s: the ledger took no note of its cancel: %s", order, why)
     if report.ended or report.asked or report.failed:
         details = {
             "ended": sorted(report.ended),
@@ -245,7 +255,7 @@ def _cancel_order_runs(instance: dg.DagsterInstance, market: str) -> int:
     """Cancel queued and terminate running runs that send orders; settlement goes on."""
     runs = _active_runs(instance, job_name(market, "pre_open"))
     for run in runs:
-        if run.status is DagsterRunStatus.QUEUED:
+        if run.status is dg.DagsterRunStatus.QUEUED:
             instance.run_coordinator.cancel_run(run.run_id)
         else:
             instance.run_launcher.terminate(run.run_id)

@@ -14,6 +14,7 @@ from alpaca.common.rest import RESTClient
 from tests.support.alpaca_broker_world import KEY, SECRET
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.resources.desk import Desks, MarketDesk
+from tradegraph_dagster.resources.order_desk import submission_ports
 from tradegraph_dagster.settings import PROJECT_ROOT, load_settings
 
 DEMO = yaml.safe_load((PROJECT_ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
@@ -26,6 +27,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def opened(**changes: Any) -> MarketDesk:
         market = {
             **DEMO["markets"]["us"],
+            "history_last": None,
             "sources": [{"kind": "alpaca", "options": {"symbols": ["AAPL"]}}],
             "broker": {"kind": "alpaca", "options": {"opening_session": date(2026, 11, 20)}},
             **changes,
@@ -80,6 +82,6 @@ def test_keys_that_are_absent_are_named(open_desk, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("keys")
 def test_each_run_that_sends_is_a_holder_of_its_own(open_desk) -> None:
     desk = open_desk()
-    first, second = desk.submission_ports, desk.submission_ports
+    first, second = submission_ports(desk), submission_ports(desk)
     assert first.holder != second.holder
     assert first.broker is second.broker is desk.broker

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.adapters.memory.ledger import memory_books
+from tradegraph_dagster.cli.main import app
 from tradegraph_dagster.domain.access.schema import LiveLease
 from tradegraph_dagster.domain.core.errors import StoreUnavailable, TradingHalted
 from tradegraph_dagster.domain.orders.schema import TradingMode, Venue
@@ -72,7 +75,8 @@ def test_an_open_door_asks_the_venue_once(door: LiveDoor) -> None:
     door.require_armed(venue)
     assert venue.times == 1
     assert door.contact() == ""
-    assert door.row()["orders"] == "may go out"
+    assert door.row()["live orders"] == "may go out"
+    assert door.holds_back() == ""
 
 
 @pytest.mark.parametrize(
@@ -95,8 +99,11 @@ def test_another_venue_than_was_armed_gets_nothing(
 @pytest.mark.parametrize("mode", [TradingMode.PAPER, TradingMode.DRY_RUN])
 def test_other_modes_ask_nobody(door: LiveDoor, mode: TradingMode) -> None:
     venue = Asked()
-    replace(door, mode=mode, lock=StatedLock(None)).require_armed(venue)
+    other = replace(door, mode=mode, lock=StatedLock(None))
+    other.require_armed(venue)
     assert venue.times == 0
+    assert other.row()["live orders"] == f"none: the mode is {mode}"
+    assert other.holds_back() == ""
 
 
 def test_a_shut_door_asks_the_venue_nothing(door: LiveDoor) -> None:
@@ -110,11 +117,21 @@ def test_a_shut_door_asks_the_venue_nothing(door: LiveDoor) -> None:
     for one in shut:
         with pytest.raises(TradingHalted, match="live trading is shut"):
             one.require_armed(venue)
-        assert one.row()["orders"].startswith("held back: ")
+        assert one.row()["live orders"] == f"held back: {one.holds_back()}"
+        assert one.holds_back()
     door.books.kill_switch.engage(reason="drill", actor="ann")
     with pytest.raises(TradingHalted, match="the kill switch is engaged: drill"):
         door.require_armed(venue)
     assert venue.times == 0
+
+
+@pytest.mark.parametrize(("lease", "status"), [(LEASE, 0), (None, 1)])
+def test_the_exit_status_says_whether_a_live_market_is_shut(
+    door: LiveDoor, monkeypatch: pytest.MonkeyPatch, lease: LiveLease | None, status: int
+) -> None:
+    desk = SimpleNamespace(live_door=replace(door, lock=StatedLock(lease)))
+    monkeypatch.setattr("tradegraph_dagster.cli.live_lock.open_desks", lambda: {"us": desk})
+    assert CliRunner().invoke(app, ["live", "status", "--json"]).exit_code == status
 
 
 def test_a_lock_that_cannot_be_read_is_shut(door: LiveDoor) -> None:

@@ -16,7 +16,7 @@ from tests.support.people import proven
 from tradegraph_dagster.adapters.memory.clock import FixedClock
 from tradegraph_dagster.assets._graph import MarketGraph
 from tradegraph_dagster.domain.access.proof import ProvenPerson
-from tradegraph_dagster.domain.core.errors import StoreUnavailable, TradingHalted
+from tradegraph_dagster.domain.core.errors import TradingHalted
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.market_data.schema import RAW_BARS
 from tradegraph_dagster.domain.monitoring.schema import DRIFT_REPORT
@@ -34,6 +34,7 @@ from tradegraph_dagster.sensors.watch import (
     kill_switch_sensor,
     readiness_sensor,
 )
+from tradegraph_dagster.settings import Settings
 
 PNL = {
     **{name: 0.0 for name, dtype in DAILY_PNL.dtypes.items() if dtype == pl.Float64},
@@ -207,16 +208,20 @@ def test_engaging_cancels_what_works_and_says_what_may_still_fill(desks, graph, 
 
 
 def test_a_broker_that_cannot_be_opened_keeps_nothing_from_being_halted(
-    desks, graph, context, monkeypatch
+    desks, graph, context
 ) -> None:
-    def unavailable(desk: MarketDesk, *, reason: str) -> None:
-        raise StoreUnavailable(f"no database for {desk.market.name}, {reason}")
-
-    monkeypatch.setattr("tradegraph_dagster.resources.cancels.cancel_working", unavailable)
-    _settle(desks["cn"], return_frac=-0.06)
-    answer = kill_switch_sensor(graph, desks)(context)
-    assert "daily loss" in desks["cn"].books.kill_switch.engaged()
-    assert "no order could be canceled: no database for cn" in answer.skip_reason.skip_message
+    content = desks.settings.model_dump(mode="python")
+    nowhere = {"opening_session": LAST, "local_url": "http://127.0.0.1:1"}
+    content["markets"]["cn"]["broker"] = {"kind": "alpaca", "options": nowhere}
+    misled = Desks(Settings.model_validate(content), desks["cn"].clock)
+    desk = misled["cn"]
+    record_orders(desk.books, "cn", session=LAST)
+    assert send(desk.books).verdict is SendVerdict.GO
+    _settle(desk, return_frac=-0.06)
+    answer = kill_switch_sensor(graph, misled)(context)
+    assert "daily loss" in desk.books.kill_switch.engaged()
+    told = answer.skip_reason.skip_message
+    assert "no order could be canceled: broker alpaca: expected a market in USD" in told
     assert "daily loss" in answer.cursor
 
 

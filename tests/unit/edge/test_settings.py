@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tradegraph_dagster.domain.core.errors import ConfigError
 from tradegraph_dagster.domain.market_data.health import RoutingPolicy
+from tradegraph_dagster.domain.markets.catalogue import market_names
 from tradegraph_dagster.domain.orders.schema import TradingMode
 from tradegraph_dagster.settings import ENVIRONMENTS, PROJECT_ROOT, load_settings
 
@@ -42,7 +43,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_every_shipped_environment_loads(environment: str) -> None:
     settings = load_settings(environment)
     assert settings.environment == environment
-    assert set(settings.markets) <= {"us", "cn"}
+    assert set(settings.markets) <= set(market_names())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_every_shipped_environment_loads(environment: str) -> None:
         ("markets.cn.features", "cross_section:alpha9000", ", cross_section:alpha158"),
         ("markets.cn.strategy.name", "hope", "hope"),
         ("markets.cn.training.kind.name", "oracle", "oracle"),
-        ("markets.mars", {}, "mars"),
+        ("markets.mars", {}, "markets: Value error, name: found 'mars', allowed: cn, us"),
     ],
 )
 def test_a_bad_value_names_file_key_and_what_is_allowed(
@@ -197,7 +198,7 @@ def written_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Write the demo's us market as the environment live, changed, and load it."""
 
     def load(**changes: object):
-        market = {**DEMO["markets"]["us"], **changes}
+        market = {**DEMO["markets"]["us"], "history_last": None, **changes}
         content = {**DEMO, "environment": "live", "markets": {"us": market}}
         file = tmp_path / "live.yaml"
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -209,7 +210,8 @@ def written_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 class TestModes:
     def test_paper_is_the_mode_unless_said(self, written) -> None:
-        assert written("markets.us.broker", ALPACA).markets["us"].mode is TradingMode.PAPER
+        market = {**DEMO["markets"]["us"], "history_last": None, "broker": ALPACA}
+        assert written("markets.us", market).markets["us"].mode is TradingMode.PAPER
         dry = written("markets.us.mode", "dry_run").markets["us"]
         assert dry.submission_policy.mode is TradingMode.DRY_RUN
 
@@ -231,14 +233,27 @@ class TestModes:
         with pytest.raises(ConfigError, match="found paper with a live account"):
             written_live(mode="paper", broker=LIVE_ALPACA)
 
+    @pytest.mark.parametrize("mode", ["live", "dry_run"])
+    def test_a_closed_history_is_not_sent_to_a_live_account(self, written_live, mode: str) -> None:
+        with pytest.raises(ConfigError, match=r"found 2024-03-29 with .*: leave it out"):
+            written_live(mode=mode, broker=LIVE_ALPACA, history_last=date(2024, 3, 29))
+
+    def test_a_closed_history_is_sent_to_no_account_but_to_a_server_here(self, written) -> None:
+        with pytest.raises(ConfigError, match=r"with the host paper-api\.alpaca\.markets"):
+            written("markets.us.broker", ALPACA)
+        local = {**ALPACA["options"], "local_url": "http://127.0.0.1:8100"}
+        market = written("markets.us.broker", {"kind": "alpaca", "options": local}).markets["us"]
+        assert market.history_last is not None
+
     def test_live_is_for_the_environment_live_only(self, written, monkeypatch) -> None:
         monkeypatch.setenv("TRADEGRAPH_MARKETS__US__BROKER__KIND", "alpaca")
         monkeypatch.setenv(
             "TRADEGRAPH_MARKETS__US__BROKER__OPTIONS",
             "{opening_session: 2026-11-20, account: live}",
         )
+        market = {**DEMO["markets"]["us"], "history_last": None, "mode": "live"}
         with pytest.raises(ConfigError, match="allowed in the environment live only"):
-            written("markets.us.mode", "live")
+            written("markets.us", market)
 
     @pytest.mark.parametrize("found", ["LIVE", "real", 1, None, True])
     def test_another_word_is_refused(self, written, found: object) -> None:

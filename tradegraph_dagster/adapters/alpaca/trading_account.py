@@ -14,7 +14,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tradegraph_dagster.adapters.alpaca.trading_activities import Activity, read_activity
+from tradegraph_dagster.adapters.alpaca.trading_activities import (
+    Activity,
+    corrections_to_trades,
+    read_activity,
+)
 from tradegraph_dagster.adapters.alpaca.trading_answers import (
     Unreadable,
     read_account,
@@ -109,9 +113,14 @@ class TradingAccount:
         with reading("activities"):
             for row in self._activity_rows(params):
                 activity = read_activity(row, self._zone)
-                if activity is not None and first <= activity.day <= (last or activity.day):
+                if activity is not None:
                     found.setdefault(activity.activity_id, activity)
-        return list(found.values())
+        # What is corrected may be of the day before.
+        return [
+            one
+            for one in corrections_to_trades(list(found.values()))
+            if first <= one.day <= (last or one.day)
+        ]
 
     def open_orders(self) -> tuple[BrokerOrder, ...]:
         """Every order that may still fill, by client order id."""

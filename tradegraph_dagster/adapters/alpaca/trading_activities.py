@@ -10,8 +10,8 @@ a session counts to the next one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,7 @@ from tradegraph_dagster.adapters.alpaca.trading_answers import (
 from tradegraph_dagster.adapters.alpaca.transport import NAME
 from tradegraph_dagster.domain.core.money import ZERO
 from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.admission import UNREAD
 from tradegraph_dagster.domain.orders.schema import Booking, Fill
 
 # Kinds whose `qty` is a change of what is held; a dividend's is what it was paid on.
@@ -47,9 +48,10 @@ _BOOKED_AS = {
     "PTC": "fee",
     "INT": "interest",
 }
-# How the trading API shows a bust is not documented; the stream of events calls it so, and there it
-# names the trade that it takes back.
-BUST = "trade_bust"
+_TRADES = frozenset({"fill", "partial_fill"})
+# How the trading API shows these is not documented. The API of events calls them so, and there each
+# names the trade that it takes back, or puts itself in the place of.
+BUST, CORRECTION = "trade_bust", "trade_correct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Activity:
         shares: What it adds to what is held, negative where it takes away.
         cash: What it adds to the cash.
         trade: The rest of it where it is a trade.
+        unread: What Alpaca calls it, where nobody here knows what that moves; empty otherwise.
     """
 
     activity_id: str
@@ -73,11 +76,23 @@ class Activity:
     shares: int
     cash: Decimal
     trade: Trade | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """An execution, or the one that takes an execution back."""
+    """An execution.
+
+    Attributes:
+        order_id: Alpaca's.
+        execution_id: As the stream calls it.
+        side: Direction.
+        quantity_shares: Positive.
+        price: Of a share.
+        filled_at: In UTC.
+        busts: The execution that this one takes back.
+        corrects: The execution that this one takes the place of; see `corrections_to_trades`.
+    """
 
     order_id: str
     execution_id: str
@@ -86,6 +101,7 @@ class Trade:
     price: Decimal
     filled_at: datetime
     busts: str = ""
+    corrects: str = ""
 
 
 def read_activity(row: Mapping[str, Any], zone: ZoneInfo) -> Activity | None:
@@ -113,7 +129,13 @@ def read_activity(row: Mapping[str, Any], zone: ZoneInfo) -> Activity | None:
 
 
 def activity_to_booking(activity: Activity, *, market: str, session: date) -> Booking | None:
-    """The booking of an activity that is no trade; None where it moves nothing."""
+    """The booking of an activity that is no trade; None where it moves nothing.
+
+    One that cannot be read is told of, and never booked.
+    """
+    if activity.unread:
+        name = f"{activity.unread} {activity.activity_id}"
+        return Booking(NAME, name, market, session, UNREAD, activity.symbol)
     if not activity.shares and not activity.cash:
         return None
     return Booking(
@@ -151,7 +173,64 @@ def trade_to_fill(
     )
 
 
+def corrections_to_trades(activities: Sequence[Activity]) -> list[Activity]:
+    """Each correction as two records: one takes the trade back, the other is what holds instead.
+
+    Nothing is deleted. A correction of a trade that is not among them cannot be read.
+
+    Args:
+        activities: Oldest first.
+    """
+    known: dict[str, Activity] = {}
+    found: list[Activity] = []
+    for one in activities:
+        if one.trade is None:
+            found.append(one)
+            continue
+        before = known.get(one.trade.corrects)
+        if one.trade.corrects and (before is None or before.trade is None):
+            found.append(_unread(one, f"{CORRECTION} of {one.trade.corrects}"))
+            continue
+        trade = one.trade
+        if before is not None and before.trade is not None:
+            undone = replace(
+                before.trade,
+                execution_id=f"{trade.execution_id}:undoes",
+                busts=before.trade.execution_id,
+                filled_at=trade.filled_at,
+            )
+            found.append(
+                replace(
+                    before,
+                    activity_id=f"{one.activity_id}:undoes",
+                    day=one.day,
+                    shares=-before.shares,
+                    cash=-before.cash,
+                    trade=undone,
+                )
+            )
+        kept = replace(one, trade=replace(trade, corrects=""))
+        known[trade.execution_id] = kept
+        found.append(kept)
+    return found
+
+
+def _unread(activity: Activity, said: str) -> Activity:
+    return replace(activity, shares=0, cash=ZERO, trade=None, unread=said)
+
+
 def _read_trade(row: Mapping[str, Any], zone: ZoneInfo) -> Activity:
+    said, previous = row.get("type"), str(row.get("previous_id") or "")
+    if said not in _TRADES and not (said in (BUST, CORRECTION) and previous):
+        return Activity(
+            activity_id=read_text(row, "id"),
+            kind="FILL",
+            day=read_instant(row, "transaction_time").astimezone(zone).date(),
+            symbol=str(row.get("symbol") or ""),
+            shares=0,
+            cash=ZERO,
+            unread=f"FILL of type {said}",
+        )
     symbol = read_text(row, "symbol")
     activity_id = read_text(row, "id")
     filled_at = read_instant(row, "transaction_time")
@@ -166,7 +245,8 @@ def _read_trade(row: Mapping[str, Any], zone: ZoneInfo) -> Activity:
         quantity_shares=shares,
         price=read_number(row, "price"),
         filled_at=filled_at.astimezone(UTC),
-        busts=_execution_id(read_text(row, "previous_id")) if row.get("type") == BUST else "",
+        busts=_execution_id(previous) if said == BUST else "",
+        corrects=_execution_id(previous) if said == CORRECTION else "",
     )
     sign = (1 if side is Side.BUY else -1) * (-1 if trade.busts else 1)
     return Activity(

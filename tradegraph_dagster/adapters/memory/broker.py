@@ -257,6 +257,3 @@ class MemoryBroker:
         intent, _ = self._known(order.client_order_id)
         changed = replace(order, updated_at=self._clock.now())
         self._orders[order.client_order_id] = (intent, changed)
-
-
-BROKER = MemoryBroker

@@ -9,23 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from threading import RLock
 
 from tradegraph_dagster.adapters.memory.kill_switch import MemoryKillSwitch
+from tradegraph_dagster.adapters.memory.lease_book import MemoryLeaseBook
 from tradegraph_dagster.adapters.memory.reconciliation_book import MemoryReconciliationBook
 from tradegraph_dagster.domain.core.clock import Clock
 from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.ids import SYSTEM
 from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.admission import Admitted, admit_executions
 from tradegraph_dagster.domain.orders.bookkeeping import (
     SENT_WINDOW,
-    SYSTEM,
     bound_cash,
     check_acknowledgement,
     check_belongs,
     event_change,
-    next_lease,
+    incident_barrier,
+    not_open,
     send_permit,
     sent_again,
 )
@@ -64,7 +67,7 @@ def memory_books(*, market: str, clock: Clock) -> TradingBooks:
         market: Decisions and executions of any other are refused.
         clock: Stamps calls and events, and ends leases and requests to reset the kill switch.
     """
-    reconciliations = MemoryReconciliationBook()
+    reconciliations = MemoryReconciliationBook(clock)
     switch = MemoryKillSwitch(clock, reconciliations, lambda: kept.newest_traded())
     kept = _Kept(market, clock, switch)
     orders = MemoryOrderBook(kept)
@@ -73,7 +76,7 @@ def memory_books(*, market: str, clock: Clock) -> TradingBooks:
         orders=orders,
         events=orders,
         executions=MemoryFillBook(kept),
-        leases=MemoryLeaseBook(kept),
+        leases=MemoryLeaseBook(kept.leases, kept.lock, clock),
         incidents=MemoryIncidentBook(kept),
         kill_switch=switch,
         reconciliations=reconciliations,
@@ -92,9 +95,8 @@ class _Kept:
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     events: dict[str, list[StoredEvent]] = field(default_factory=dict)
     in_session: dict[date, set[str]] = field(default_factory=dict)
-    # Open orders, and the cash that each binds as a whole.
+    # Open orders and the cash that each binds as a whole; newest calls of the last minute or so.
     reserved: dict[str, Decimal] = field(default_factory=dict)
-    # Newest call to the broker of each order, of about the last minute.
     calls: dict[str, datetime] = field(default_factory=dict)
     fills: dict[tuple[str, str], Fill] = field(default_factory=dict)
     fills_of: dict[str, list[Fill]] = field(default_factory=dict)
@@ -117,14 +119,14 @@ class _Kept:
         if fill.busts:
             self.busts_of.setdefault((fill.broker, fill.busts), []).append(fill)
 
-    def known(self, fills: Sequence[Fill], bookings: Sequence[Booking]) -> KnownExecutions:
-        names = {fill.client_order_id for fill in fills}
-        ids = {(one.broker, name) for one in fills for name in (one.execution_id, one.busts)}
+    def known(self, offered: Admitted) -> KnownExecutions:
+        names = {fill.client_order_id for fill in offered.fills}
+        ids = {(one.broker, its) for one in offered.fills for its in (one.execution_id, one.busts)}
         near = [fill for name in names for fill in self.fills_of.get(name, ())]
         near += [self.fills[one] for one in ids & self.fills.keys()]
         ids |= {(fill.broker, fill.execution_id) for fill in near}
         near += [bust for one in ids for bust in self.busts_of.get(one, ())]
-        booked = {(one.broker, one.booking_id) for one in bookings} & self.bookings.keys()
+        booked = {(one.broker, one.booking_id) for one in offered.bookings} & self.bookings.keys()
         return KnownExecutions(
             fills=near,
             bookings=[self.bookings[one] for one in booked],
@@ -243,15 +245,18 @@ class MemoryOrderBook:
         self, client_order_id: str, expected: OrderStatus, *, lease: Lease, venue: Venue
     ) -> SendPermit:
         """The last look before a call; a live venue is never armed here."""
-        kept = self._kept
+        kept, shut = self._kept, "books in memory cannot arm live trading"
         with kept.lock:
             record = kept.orders.get(client_order_id)
             permit = send_permit(
                 record,
                 expected,
                 leases=(lease, kept.leases.get(lease.name)),
-                halt=kept.kill_switch.engaged(),
-                lock_refusal="books in memory cannot arm live trading" if venue.is_live else "",
+                barriers=(
+                    (SendVerdict.HALTED, kept.kill_switch.engaged()),
+                    (SendVerdict.UNARMED, shut if venue.is_live else None),
+                    (SendVerdict.BLOCKED, incident_barrier(kept.open_incidents.values(), record)),
+                ),
                 now=kept.clock.now(),
             )
             if record is not None and permit.verdict is SendVerdict.GO:
@@ -304,8 +309,8 @@ class MemoryFillBook:
         """Keep what is new, and what follows from it."""
         kept = self._kept
         with kept.lock:
-            known = kept.known(fills, bookings)
-            plan = plan_executions(fills, bookings, known, market=kept.market)
+            offered = admit_executions(fills, bookings)
+            plan = plan_executions(offered, kept.known(offered), market=kept.market)
             for fill in plan.fills:
                 kept.put_fill(fill)
             for booking in plan.bookings:
@@ -334,41 +339,6 @@ class MemoryFillBook:
         return incident not in self._kept.acknowledged and self._kept.raise_incident(incident)
 
 
-class MemoryLeaseBook:
-    """A LeaseBook."""
-
-    def __init__(self, kept: _Kept) -> None:
-        self._kept = kept
-
-    def acquire(self, name: str, holder: str, *, seconds: float) -> Lease | None:
-        """A new lease, or None while somebody else holds one."""
-        kept = self._kept
-        with kept.lock:
-            now = kept.clock.now()
-            lease = next_lease(kept.leases.get(name), name, holder, seconds=seconds, now=now)
-            if lease is not None:
-                kept.leases[name] = lease
-            return lease
-
-    def renew(self, lease: Lease, *, seconds: float) -> Lease | None:
-        """The lease with a later end; None where it was lost or has lapsed."""
-        kept = self._kept
-        with kept.lock:
-            newest, now = kept.leases.get(lease.name), kept.clock.now()
-            if newest is None or newest.token != lease.token or newest.expires_at <= now:
-                return None
-            kept.leases[lease.name] = replace(newest, expires_at=now + timedelta(seconds=seconds))
-            return kept.leases[lease.name]
-
-    def release(self, lease: Lease) -> None:
-        """Give it back early."""
-        kept = self._kept
-        with kept.lock:
-            newest = kept.leases.get(lease.name)
-            if newest is not None and newest.token == lease.token:
-                kept.leases[lease.name] = replace(newest, expires_at=kept.clock.now())
-
-
 class MemoryIncidentBook:
     """An IncidentBook."""
 
@@ -393,6 +363,6 @@ class MemoryIncidentBook:
         kept = self._kept
         with kept.lock:
             if incident_id not in kept.open_incidents:
-                raise InvariantBroken(f"no open incident {incident_id}")
+                raise not_open(incident_id)
             MemoryFillBook(kept).record_executions([], bookings)
             kept.acknowledged.append(kept.open_incidents.pop(incident_id))

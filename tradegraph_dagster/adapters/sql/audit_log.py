@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, LargeBinary, Row, cast, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from tradegraph_dagster.adapters.sql.engine import reading, writing
+from tradegraph_dagster.adapters.sql.engine import read_time, reading, writing
 from tradegraph_dagster.adapters.sql.tables import AUDIT_ENTRIES
 from tradegraph_dagster.domain.audit.chain import genesis_entry, next_entry
 from tradegraph_dagster.domain.audit.journal import ENTRIES_A_LINE, line_for
@@ -20,10 +21,13 @@ from tradegraph_dagster.domain.audit.redaction import Redactor
 from tradegraph_dagster.domain.audit.schema import AuditEntry
 from tradegraph_dagster.domain.core.clock import Clock
 from tradegraph_dagster.domain.core.errors import StoreError
+from tradegraph_dagster.domain.core.ids import SYSTEM
+from tradegraph_dagster.domain.core.texts import clean_text
 
 logger = logging.getLogger(__name__)
 
-SYSTEM = "system"
+# As the columns of entries and of rows hold it.
+LONGEST_ACTOR = 128
 _ROWS_A_FETCH = 1000
 # In the order of AuditEntry.
 _TEXTS = ("timestamp", "event", "user", "details", "prev_hash", "hash", "signature", "key_id")
@@ -37,6 +41,8 @@ class Ledger:
         engine: The database.
         market: Name of the market.
         clock: Stamps entries.
+        lease_clock: What leases age by; None for the database's own clock, which is the same for
+            all who use it.
         audit_key: Signs entries.
         redactor: Takes secrets out of entries; rows that hold texts from outside go through it too.
         journal: Where the first and every 1000th entry are written down outside the database.
@@ -48,6 +54,7 @@ class Ledger:
     audit_key: bytes = field(repr=False)
     redactor: Redactor = field(default_factory=Redactor)
     journal: CheckpointJournal | None = None
+    lease_clock: Clock | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -65,6 +72,10 @@ class Ledger:
         for entry in act.appended:
             if entry.seq == 0 or (entry.seq + 1) % ENTRIES_A_LINE == 0:
                 self._write_down(entry)
+
+    def clean(self, text: str) -> str:
+        """A text from outside as a row may hold it: without secrets and what no store takes."""
+        return clean_text(str(self.redactor(text)))
 
     def _write_down(self, entry: AuditEntry) -> None:
         """Put a committed entry into the journal; the end of the run makes up for a failure."""
@@ -89,6 +100,11 @@ class Act:
     ledger: Ledger
     connection: Connection
     appended: list[AuditEntry] = field(default_factory=list)
+
+    def lease_time(self) -> datetime:
+        """The instant by the clock that leases age by."""
+        clock = self.ledger.lease_clock
+        return clock.now() if clock is not None else read_time(self.connection)
 
     def append(self, event: str, *, details: Mapping[str, Any], user: str = SYSTEM) -> AuditEntry:
         """Append one entry in this transaction; the first of a chain names its market."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -16,8 +15,9 @@ from tradegraph_dagster.adapters.sql.commitments import read_commitments
 from tradegraph_dagster.adapters.sql.order_rows import insert_orders
 from tradegraph_dagster.adapters.sql.tables import DECISIONS, GATE_RESULTS
 from tradegraph_dagster.domain.audit.canonical import canonical_json
-from tradegraph_dagster.domain.audit.evidence import decision_fingerprint
-from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
+from tradegraph_dagster.domain.audit.events import DECISION_RECORDED
+from tradegraph_dagster.domain.audit.evidence import decision_fingerprint, gates_to_json
+from tradegraph_dagster.domain.core.fingerprint import data_fingerprint, text_fingerprint
 from tradegraph_dagster.domain.orders.bookkeeping import check_belongs
 from tradegraph_dagster.domain.orders.intents import judged_to_record
 from tradegraph_dagster.domain.orders.schema import Commitments, OrderRecord
@@ -30,8 +30,6 @@ from tradegraph_dagster.domain.risk.order_gate import (
 from tradegraph_dagster.domain.risk.schema import Line, RiskDecision
 
 _LINE = tuple(Line.__dataclass_fields__)
-
-_to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 class SqlDecisionBook:
@@ -111,7 +109,7 @@ def _store(act: Act, gated: GatedDecision) -> None:
     if before is not None and before.limits_fingerprint != fingerprint:
         act.append("limits_changed", details=_limit_details(before, row))
     act.append(
-        "decision_recorded",
+        DECISION_RECORDED,
         details={
             "decision_id": decision.decision_id,
             "strategy": decision.strategy,
@@ -190,17 +188,13 @@ def _to_payload(decision: RiskDecision) -> str:
 
 
 def _to_result_row(judged: JudgedOrder, market: str) -> dict[str, Any]:
-    words = [
-        (result.number, result.gate, result.outcome.value, result.reason, dict(result.inputs))
-        for result in judged.results
-    ]
     return {
         "market": market,
         "client_order_id": judged.order.client_order_id,
         "decision_id": judged.order.decision_id,
         "is_approved": judged.is_approved,
         "reserved_cash": judged.reserved_cash,
-        "results": _to_json(words),
+        "results": gates_to_json(judged.results),
     }
 
 
@@ -221,8 +215,8 @@ def _order_details(record: OrderRecord, results: str) -> dict[str, Any]:
         "limit_price": None if intent.limit_price is None else str(intent.limit_price),
         "status": record.status.value,
         "reason": record.reason,
-        # What is stored is what is hashed: `gates_fingerprint` makes the same of it.
-        "gates_fingerprint": hashlib.sha256(results.encode()).hexdigest(),
+        # As `gates_fingerprint` has it, without making the text a second time.
+        "gates_fingerprint": text_fingerprint(results),
     }
 
 

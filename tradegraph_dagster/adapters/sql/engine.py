@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -58,7 +59,7 @@ def open_engine(url: str) -> Engine:
     """
     parsed = _ledger_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -71,6 +72,7 @@ def open_engine(url: str) -> Engine:
     )
     return create_engine(
         parsed,
+        hide_parameters=True,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         connect_args={
@@ -101,7 +103,8 @@ def writing(engine: Engine, market: str) -> Iterator[Connection]:
     """One transaction that holds the market's write lock; rolled back on any error.
 
     Raises:
-        StoreUnavailable: Nothing was written.
+        StoreUnavailable: Nothing was half-written. Where the connection was lost at the commit,
+            nobody here knows whether all was written.
         InvariantBroken: A constraint refused the write.
     """
     writer = engine.execution_options(**{_WRITER: True})
@@ -113,6 +116,17 @@ def writing(engine: Engine, market: str) -> Iterator[Connection]:
                 {"space": _LOCK_SPACE, "market": _lock_number(market)},
             )
         yield connection
+
+
+def read_time(connection: Connection) -> datetime:
+    """The instant by the database's own clock; that of SQLite is the machine's."""
+    if connection.dialect.name == "postgresql":
+        # Not now(): a transaction that waited for the write lock began long ago.
+        found: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return found.astimezone(UTC)
+    now = text("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")
+    stamp: str = connection.execute(now).scalar_one()
+    return datetime.fromisoformat(stamp)
 
 
 def _ledger_url(url: str) -> URL:
@@ -152,7 +166,8 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise InvariantBroken(f"the ledger refused a row: {error.orig}") from error
+        told = f"the ledger refused a row: {error.orig}; halt, and verify the audit chain"
+        raise InvariantBroken(told) from error
     except (DBAPIError, PoolTimeout) as error:
         raise _to_store_error(engine, error) from error
     except StatementError as error:
@@ -169,5 +184,5 @@ def _to_store_error(engine: Engine, error: DBAPIError | PoolTimeout) -> TradeGra
     if getattr(original, "pgcode", None) == _UNDEFINED_TABLE or "no such table" in cause:
         return ConfigError(f"{where} has no ledger tables ({cause}); create the schema first")
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        return StoreUnavailable(f"cannot use {where}: {cause}; nothing was written, run again")
+        return StoreUnavailable(f"cannot use {where}: {cause}; nothing was half-written, run again")
     return StoreError(f"{where} failed: {cause}; check the file, or restore it from its backup")

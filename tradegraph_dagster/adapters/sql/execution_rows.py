@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Table, insert, select
 from tradegraph_dagster.adapters.sql.order_rows import IDS_A_QUERY, read_orders
 from tradegraph_dagster.adapters.sql.tables import BOOKINGS, CASH_ENTRIES, FILLS
 from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.admission import Admitted
 from tradegraph_dagster.domain.orders.executions import ExecutionPlan, KnownExecutions
 from tradegraph_dagster.domain.orders.schema import Booking, Fill
 
@@ -18,10 +19,9 @@ _FILL = tuple(Fill.__dataclass_fields__)
 _BOOKING = tuple(Booking.__dataclass_fields__)
 
 
-def read_known(
-    connection: Connection, market: str, fills: Sequence[Fill], bookings: Sequence[Booking]
-) -> KnownExecutions:
+def read_known(connection: Connection, market: str, offered: Admitted) -> KnownExecutions:
     """What is stored of everything that is offered."""
+    fills, bookings = offered.fills, offered.bookings
     names = {fill.client_order_id for fill in fills}
     ids = {fill.execution_id for fill in fills} | {fill.busts for fill in fills if fill.busts}
     near = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Table, select
 
-from tradegraph_dagster.adapters.sql.audit_log import SYSTEM, Act, Ledger
+from tradegraph_dagster.adapters.sql.audit_log import Act, Ledger
 from tradegraph_dagster.adapters.sql.execution_rows import (
     insert_executions,
     read_known,
@@ -21,6 +21,9 @@ from tradegraph_dagster.adapters.sql.lot_rows import rewrite_lots
 from tradegraph_dagster.adapters.sql.order_rows import shrink_reservations, update_orders
 from tradegraph_dagster.adapters.sql.tables import BOOKINGS, FILLS
 from tradegraph_dagster.domain.audit.chain import utc_stamp
+from tradegraph_dagster.domain.audit.events import EXECUTIONS_RECORDED
+from tradegraph_dagster.domain.core.ids import SYSTEM
+from tradegraph_dagster.domain.orders.admission import admit_executions
 from tradegraph_dagster.domain.orders.executions import ExecutionPlan, plan_executions
 from tradegraph_dagster.domain.orders.incidents import halting_reason
 from tradegraph_dagster.domain.orders.schema import BookedExecutions, Booking, Fill
@@ -62,15 +65,16 @@ def book_executions(
 ) -> BookedExecutions:
     """Store executions in a transaction that is open; see FillBook.record_executions."""
     market = act.ledger.market
-    known = read_known(act.connection, market, fills, bookings)
-    plan = plan_executions(fills, bookings, known, market=market)
+    offered = admit_executions(fills, bookings)
+    known = read_known(act.connection, market, offered)
+    plan = plan_executions(offered, known, market=market)
     if plan.fills or plan.bookings:
         rewrite_lots(act.connection, market, plan)
         insert_executions(act.connection, market, plan)
         moved = [record for record, _ in plan.moves]
         update_orders(act.connection, moved)
         shrink_reservations(act.connection, market, moved)
-        act.append("executions_recorded", details=_to_details(plan))
+        act.append(EXECUTIONS_RECORDED, details=_to_details(plan))
     # The same conflict comes with every answer of the broker, also once a person has seen it.
     raised = tuple(one for one in plan.incidents if raise_incident(act, one, again=False))
     halt = halting_reason(raised)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import update
 
-from tradegraph_dagster.adapters.sql.audit_log import Ledger
+from tradegraph_dagster.adapters.sql.audit_log import LONGEST_ACTOR, Ledger
 from tradegraph_dagster.adapters.sql.fill_book import book_executions
 from tradegraph_dagster.adapters.sql.incident_rows import raise_incident, read_open_incidents
 from tradegraph_dagster.adapters.sql.tables import INCIDENTS
-from tradegraph_dagster.domain.core.errors import InvariantBroken
-from tradegraph_dagster.domain.orders.bookkeeping import check_acknowledgement
+from tradegraph_dagster.domain.core.texts import fitting_id
+from tradegraph_dagster.domain.orders.bookkeeping import check_acknowledgement, not_open
 from tradegraph_dagster.domain.orders.schema import Booking, Incident
 
 
@@ -36,6 +36,7 @@ class SqlIncidentBook:
     ) -> None:
         """Close one, with the bookings that adopt the broker's word."""
         check_acknowledgement(actor, reason)
+        who, why = fitting_id(actor, LONGEST_ACTOR), self._ledger.clean(reason)
         statement = (
             update(INCIDENTS)
             .where(
@@ -45,17 +46,17 @@ class SqlIncidentBook:
             )
             .values(
                 acknowledged_at=self._ledger.clock.now(),
-                acknowledged_by=actor,
-                acknowledged_reason=self._ledger.redactor(reason),
+                acknowledged_by=who,
+                acknowledged_reason=why,
             )
         )
         with self._ledger.writing() as act:
             if act.connection.execute(statement).rowcount != 1:
-                raise InvariantBroken(f"no open incident {incident_id}", table="incidents")
+                raise not_open(incident_id)
             book_executions(act, [], bookings)
             details = {
                 "incident_id": incident_id,
-                "reason": reason,
+                "reason": why,
                 "bookings": [booking.booking_id for booking in bookings],
             }
-            act.append("incident_acknowledged", user=actor, details=details)
+            act.append("incident_acknowledged", user=who, details=details)

@@ -9,9 +9,12 @@ from sqlalchemy import Connection, Row, insert, select
 
 from tradegraph_dagster.adapters.sql.audit_log import Act
 from tradegraph_dagster.adapters.sql.tables import INCIDENTS
+from tradegraph_dagster.domain.core.texts import fitting_id
 from tradegraph_dagster.domain.orders.schema import Incident, IncidentKind
 
 _FIELDS = tuple(Incident.__dataclass_fields__)
+# What the columns hold; a broker's names may be longer.
+_LONGEST = {"incident_id": 255, "reference": 255, "symbol": 32}
 
 
 def raise_incident(act: Act, incident: Incident, *, again: bool) -> bool:
@@ -28,12 +31,13 @@ def raise_incident(act: Act, incident: Incident, *, again: bool) -> bool:
     market = act.ledger.market
     cleaned = {
         **asdict(incident),
+        **{name: fitting_id(getattr(incident, name), most) for name, most in _LONGEST.items()},
         "kind": incident.kind.value,
-        "expected": act.ledger.redactor(incident.expected),
-        "found": act.ledger.redactor(incident.found),
+        "expected": act.ledger.clean(incident.expected),
+        "found": act.ledger.clean(incident.found),
     }
     query = select(INCIDENTS.c.acknowledged_at, INCIDENTS.c.found).where(
-        INCIDENTS.c.market == market, INCIDENTS.c.incident_id == incident.incident_id
+        INCIDENTS.c.market == market, INCIDENTS.c.incident_id == cleaned["incident_id"]
     )
     for stored in act.connection.execute(query):
         if stored.acknowledged_at is None or (not again and stored.found == cleaned["found"]):

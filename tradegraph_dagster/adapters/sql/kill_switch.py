@@ -7,7 +7,7 @@ from datetime import date
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from tradegraph_dagster.adapters.sql.audit_log import Act, Ledger
+from tradegraph_dagster.adapters.sql.audit_log import LONGEST_ACTOR, Act, Ledger
 from tradegraph_dagster.adapters.sql.reconciliation_book import read_newest_reconciliation
 from tradegraph_dagster.adapters.sql.tables import (
     BOOKINGS,
@@ -23,6 +23,7 @@ from tradegraph_dagster.domain.access.two_people import (
     judge_reset,
 )
 from tradegraph_dagster.domain.core.errors import TradingHalted
+from tradegraph_dagster.domain.core.texts import fitting_id
 from tradegraph_dagster.domain.orders.order_machine import NEVER_SENT
 
 
@@ -50,7 +51,7 @@ class SqlKillSwitch:
                 return
             verdict = judge_reset(
                 state,
-                reason=reason,
+                reason=self._ledger.clean(reason),
                 person=person,
                 books=_read_books(act.connection, self._ledger.market),
                 now=self._ledger.clock.now(),
@@ -63,8 +64,12 @@ class SqlKillSwitch:
 
 
 def engage_switch(act: Act, *, reason: str, actor: str) -> None:
-    """Stop trading in a transaction that is open; see KillSwitch.engage."""
-    market = act.ledger.market
+    """Stop trading in a transaction that is open; see KillSwitch.engage.
+
+    Whatever the reason and the actor are written in, they are made to fit and never refused.
+    """
+    market, reason = act.ledger.market, act.ledger.clean(reason)
+    actor = fitting_id(actor, LONGEST_ACTOR)
     state = _read(act.connection, market)
     before = state or SwitchState()
     if before.is_engaged and before.request_actor is None:

@@ -18,7 +18,8 @@ _COLUMNS = [column for column in LEASES.columns if column.name != "market"]
 class SqlLeaseBook:
     """A LeaseBook of one market.
 
-    A lease that is taken or given back is an act; one that goes on is not, and has no audit entry.
+    All leases of a database age by its own clock, whatever the clocks of those who use it say. A
+    lease that is taken or given back is an act; one that goes on is not, and has no audit entry.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -28,7 +29,7 @@ class SqlLeaseBook:
         """A new lease, or None while somebody else holds one."""
         with self._ledger.writing() as act:
             newest = read_lease(act.connection, self._ledger.market, name)
-            now = self._ledger.clock.now()
+            now = act.lease_time()
             lease = next_lease(newest, name, holder, seconds=seconds, now=now)
             if lease is None:
                 return None
@@ -44,7 +45,7 @@ class SqlLeaseBook:
         """The lease with a later end; None where it was lost or has lapsed."""
         with self._ledger.writing() as act:
             newest = read_lease(act.connection, self._ledger.market, lease.name)
-            now = self._ledger.clock.now()
+            now = act.lease_time()
             if newest is None or newest.token != lease.token or newest.expires_at <= now:
                 return None
             renewed = replace(newest, expires_at=now + timedelta(seconds=seconds))
@@ -57,7 +58,7 @@ class SqlLeaseBook:
             newest = read_lease(act.connection, self._ledger.market, lease.name)
             if newest is None or newest.token != lease.token:
                 return
-            self._update(act.connection, replace(newest, expires_at=self._ledger.clock.now()))
+            self._update(act.connection, replace(newest, expires_at=act.lease_time()))
             act.append("lease_released", details=lease_details(newest))
 
     def _update(self, connection: Connection, lease: Lease) -> None:

@@ -63,7 +63,8 @@ def open_ledger(
     Args:
         url: `sqlite:///path` or `postgresql://…`; markets may share one.
         market: Name of the market.
-        clock: Stamps audit entries and calls to the broker; leases and reset requests age by it.
+        clock: Stamps audit entries and calls to the broker; reset requests age by it. Leases age
+            by the database's own.
         audit_key: Signs audit entries, at least 32 bytes.
         redactor: Takes secrets out of what is written; by default those that look like one.
         journal: Where the chain's checkpoints are written down outside the database.
@@ -75,7 +76,13 @@ def open_ledger(
         raise ConfigError(
             f"the audit key has {len(audit_key)} bytes, expected at least {SHORTEST_KEY_BYTES}"
         )
-    ledger = Ledger(open_engine(url), market, clock, audit_key, redactor or Redactor(), journal)
+    return ledger_books(
+        Ledger(open_engine(url), market, clock, audit_key, redactor or Redactor(), journal)
+    )
+
+
+def ledger_books(ledger: Ledger) -> SqlLedger:
+    """The books over one market's share of a database."""
     orders = SqlOrderBook(ledger)
     books = TradingBooks(
         decisions=SqlDecisionBook(ledger),

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from sqlalchemy import Connection, delete, insert, select
 
 from tradegraph_dagster.adapters.sql.access_tables import LIVE_LOCK
-from tradegraph_dagster.adapters.sql.audit_log import Ledger
+from tradegraph_dagster.adapters.sql.audit_log import LONGEST_ACTOR, Ledger
 from tradegraph_dagster.domain.access.schema import LiveLease
 from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.texts import fitting_id
 
 
 class SqlLiveLockBook:
@@ -34,7 +35,7 @@ class SqlLiveLockBook:
                 "host": lease.host,
                 "account": lease.account,
                 "expires_at": lease.expires_at.isoformat(),
-                "reason": reason,
+                "reason": self._ledger.clean(reason),
             }
             act.append("live_armed", user=lease.armed_by, details=details)
 
@@ -45,8 +46,12 @@ class SqlLiveLockBook:
             if lease is None:
                 return
             _remove(act.connection, lease.market)
-            details = {"host": lease.host, "account": lease.account, "reason": reason}
-            act.append("live_disarmed", user=actor, details=details)
+            details = {
+                "host": lease.host,
+                "account": lease.account,
+                "reason": self._ledger.clean(reason),
+            }
+            act.append("live_disarmed", user=fitting_id(actor, LONGEST_ACTOR), details=details)
 
 
 def read_live_lease(connection: Connection, market: str) -> LiveLease | None:

@@ -18,11 +18,13 @@ from tradegraph_dagster.adapters.sql.live_lock_book import read_live_lease
 from tradegraph_dagster.adapters.sql.order_rows import read_order, row_to_order, update_orders
 from tradegraph_dagster.adapters.sql.reconciliation_book import read_newest_reconciliation
 from tradegraph_dagster.adapters.sql.tables import ORDER_EVENTS, ORDERS
-from tradegraph_dagster.domain.access.live_lock import sending_refusal
+from tradegraph_dagster.domain.access.live_lock import breaks_refusal, sending_refusal
+from tradegraph_dagster.domain.audit.events import ORDER_SUBMITTING
 from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.texts import fitting_id
 from tradegraph_dagster.domain.orders.bookkeeping import (
-    books_refusal,
     event_change,
+    incident_barrier,
     send_permit,
     sent_again,
 )
@@ -40,6 +42,7 @@ from tradegraph_dagster.domain.orders.schema import (
 )
 
 _EVENT = tuple(OrderEvent.__dataclass_fields__)
+_LONGEST_BROKER_ID = 128
 
 
 class SqlOrderBook:
@@ -83,9 +86,15 @@ class SqlOrderBook:
                 record,
                 expected,
                 leases=(lease, read_lease(act.connection, market, lease.name)),
-                halt=read_halt(act.connection, market),
-                lock_refusal=self._live_refusal(act.connection, venue, record),
-                now=now,
+                barriers=(
+                    (SendVerdict.HALTED, read_halt(act.connection, market)),
+                    (SendVerdict.UNARMED, self._live_refusal(act.connection, venue) or None),
+                    (
+                        SendVerdict.BLOCKED,
+                        incident_barrier(read_open_incidents(act.connection, market), record),
+                    ),
+                ),
+                now=act.lease_time(),
             )
             if record is None or permit.verdict is SendVerdict.MOVED:
                 return permit
@@ -98,7 +107,7 @@ class SqlOrderBook:
             }
             if permit.verdict is SendVerdict.GO:
                 update_orders(act.connection, [sent_again(record, now)])
-                act.append("order_submitting", details=details)
+                act.append(ORDER_SUBMITTING, details=details)
             else:
                 details |= {"verdict": permit.verdict.value, "reason": permit.reason}
                 act.append("order_held_back", details=details)
@@ -106,7 +115,13 @@ class SqlOrderBook:
 
     def apply(self, event: OrderEvent) -> Transition:
         """Store an event, and move the order if the machine allows it."""
-        cleaned = replace(event, reason=self._clean(event.reason), raw=self._clean(event.raw))
+        clean = self._ledger.clean
+        cleaned = replace(
+            event,
+            broker_order_id=fitting_id(event.broker_order_id, _LONGEST_BROKER_ID),
+            reason=clean(event.reason),
+            raw=clean(event.raw),
+        )
         with self._ledger.writing() as act:
             record = self._existing(act.connection, event.client_order_id)
             transition = event_to_transition(record, cleaned)
@@ -130,21 +145,14 @@ class SqlOrderBook:
             act.append("order_missed", details=details)
         return after
 
-    def _clean(self, text: str) -> str:
-        """Without secrets, and without what a database refuses as text."""
-        redacted = str(self._ledger.redactor(text)).replace("\0", "\ufffd")
-        return redacted.encode(errors="replace").decode()
-
     def _existing(self, connection: Connection, client_order_id: str) -> OrderRecord:
         record = read_order(connection, self._ledger.market, client_order_id)
         if record is None:
             raise InvariantBroken(f"no order {client_order_id}", table="orders")
         return record
 
-    def _live_refusal(
-        self, connection: Connection, venue: Venue, record: OrderRecord | None
-    ) -> str:
-        if not venue.is_live or record is None:
+    def _live_refusal(self, connection: Connection, venue: Venue) -> str:
+        if not venue.is_live:
             return ""
         market = self._ledger.market
         shut = sending_refusal(
@@ -154,11 +162,7 @@ class SqlOrderBook:
             now=self._ledger.clock.now(),
         )
         newest = read_newest_reconciliation(connection, market)
-        return shut or books_refusal(
-            None if newest is None else newest[1],
-            read_open_incidents(connection, market),
-            record.intent.symbol,
-        )
+        return shut or breaks_refusal(None if newest is None else newest[1])
 
     def _store(self, act: Act, stored: StoredEvent) -> None:
         row = {

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from tradegraph_dagster.adapters.sql.access_tables import PEOPLE
 from tradegraph_dagster.adapters.sql.audit_log import Act, Ledger
-from tradegraph_dagster.domain.access.proof import failures_after_guess
+from tradegraph_dagster.domain.access.proof import USED_CODE, failures_after_guess
 from tradegraph_dagster.domain.access.schema import CodeVerdict, PeopleChange, Person, Role
 
 # People and credentials belong to no market: what happens to them is a chain of its own.
@@ -84,7 +84,7 @@ class SqlPeopleBook:
             guess = {"failures": failures_after_guess(person, now), "failed_at": now}
             act.connection.execute(update(PEOPLE).where(PEOPLE.c.name == name).values(guess))
         if verdict.step is not None and not _use_up(act.connection, name, verdict.step):
-            return CodeVerdict(refusal="the code was used already; wait for the next one")
+            return CodeVerdict(refusal=USED_CODE)
         return verdict
 
 

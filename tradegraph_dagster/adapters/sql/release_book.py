@@ -27,6 +27,7 @@ class SqlReleaseBook:
         row = asdict(release) | {
             "market": self._ledger.market,
             "gates": _SEPARATOR.join(release.gates),
+            "reason": self._ledger.clean(release.reason),
         }
         same = [TABLE.c[name] == row[name] for name in _KEY]
         with self._ledger.writing() as act:
@@ -38,7 +39,7 @@ class SqlReleaseBook:
                 "symbol": release.symbol,
                 "bar": release.bar,
                 "gates": list(release.gates),
-                "reason": release.reason,
+                "reason": row["reason"],
             }
             act.append("quarantine_released", user=release.actor, details=details)
 

@@ -16,11 +16,12 @@ from tradegraph_dagster.domain.access.proof import ProvenPerson, canonical_name
 from tradegraph_dagster.domain.access.roles import Right, role_refusal
 from tradegraph_dagster.domain.access.schema import PeopleChange, Person, Role
 from tradegraph_dagster.domain.core.errors import AccessDenied, ConfigError
+from tradegraph_dagster.domain.core.ids import SYSTEM
 
 FREELY_ENROLLED = 2
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}")
 # Whoever these stand for in the audit chain is nobody in particular.
-_RESERVED_NAMES = frozenset({"system", "root", "nobody"})
+_RESERVED_NAMES = frozenset({SYSTEM, "root", "nobody"})
 
 
 @dataclass(frozen=True)

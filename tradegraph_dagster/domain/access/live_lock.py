@@ -114,9 +114,18 @@ def trading_refusal(facts: LiveFacts, *, now: datetime) -> str:
         return refusal
     if facts.halted is not None:
         return f"the kill switch is engaged: {facts.halted}"
-    if facts.breaks is None:
+    return breaks_refusal(facts.breaks)
+
+
+def breaks_refusal(breaks: int | None) -> str:
+    """Why the newest reconciliation does not bear trading; empty where it does.
+
+    Args:
+        breaks: What it found; None where there was none.
+    """
+    if breaks is None:
         return "the books were never reconciled with the account"
-    return f"the newest reconciliation has {facts.breaks} breaks" if facts.breaks else ""
+    return f"the newest reconciliation has {breaks} breaks" if breaks else ""
 
 
 def sending_refusal(lease: LiveLease | None, *, host: str, account: str, now: datetime) -> str:

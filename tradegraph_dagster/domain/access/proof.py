@@ -18,6 +18,8 @@ LOCK_OUT = timedelta(minutes=5)
 # A person invented on the spot is of no use as the second of two people.
 PROBATION = timedelta(hours=24)
 TOTP_PURPOSE = "totp"
+# Said where a code is judged, and by the store where another run was quicker with the same one.
+USED_CODE = "the code was used already; wait for the next one"
 
 _SEAL = object()
 
@@ -123,7 +125,7 @@ def judge_code(
     if step is None:
         return CodeVerdict(refusal="a wrong code; is the clock of the device right?", is_guess=True)
     if step <= person.last_step:
-        return CodeVerdict(refusal="the code was used already; wait for the next one")
+        return CodeVerdict(refusal=USED_CODE)
     return CodeVerdict(step=step)
 
 

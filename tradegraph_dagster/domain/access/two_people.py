@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from tradegraph_dagster.domain.access.live_lock import breaks_refusal
 from tradegraph_dagster.domain.access.proof import ProvenPerson
 from tradegraph_dagster.domain.access.roles import Right, role_refusal
 
@@ -43,10 +44,7 @@ class BooksState:
     def refusal(self) -> str:
         """Why they are not known to agree with the broker's; empty where they are."""
         if self.breaks:
-            return (
-                f"the newest reconciliation has {self.breaks} breaks; clear them and reconcile "
-                "first"
-            )
+            return f"{breaks_refusal(self.breaks)}; clear them and reconcile first"
         if self.traded is None or (self.compared is not None and self.compared >= self.traded):
             return ""
         newest = "none was ever" if self.compared is None else f"the newest is {self.compared}"
@@ -87,7 +85,7 @@ def judge_reset(
     """
     details = {"reason": reason}
     refusal = _refusal(reason, person, books)
-    is_asked = state.requested_at is not None and now - state.requested_at <= REQUEST_LIFETIME
+    is_asked = _stands(state.requested_at, now)
     if not refusal and not is_asked:
         asked = SwitchState(True, state.reason, state.actor, person.name, reason, now)
         until = (now + REQUEST_LIFETIME).isoformat(timespec="seconds")
@@ -107,6 +105,16 @@ def judge_reset(
         "request_reason": state.request_reason,
     }
     return ResetVerdict(SwitchState(actor=person.name), "kill_switch_reset", confirmed)
+
+
+def _stands(requested_at: datetime | None, now: datetime) -> bool:
+    """Whether a request may still be confirmed.
+
+    One of later than now was made by a clock that was ahead, and would last longer than it may.
+    """
+    if requested_at is None:
+        return False
+    return timedelta(0) <= now - requested_at <= REQUEST_LIFETIME
 
 
 def _refusal(reason: str, person: ProvenPerson, books: BooksState) -> str:

@@ -29,9 +29,9 @@ from tradegraph_dagster.domain.audit.schema import (
     SeenHead,
 )
 from tradegraph_dagster.domain.core.errors import InvariantBroken
+from tradegraph_dagster.domain.core.ids import SYSTEM
 
 FORMAT = "tg-audit-v2"
-GENESIS_EVENT = "genesis"
 GENESIS_PREV_HASH = "0" * 64
 ENTRIES_A_STEP = 10_000
 _V1_DOMAIN = b"tg-audit-v1\0"
@@ -83,8 +83,8 @@ def genesis_entry(
     details: dict[str, Any] = {"market": market, "format": FORMAT}
     return next_entry(
         None,
-        event=GENESIS_EVENT,
-        user="system",
+        event="genesis",
+        user=SYSTEM,
         details={**details, "journal": True} if has_journal else details,
         at=at,
         key=key,
@@ -94,7 +94,9 @@ def genesis_entry(
 def utc_stamp(at: datetime) -> str:
     """ISO 8601 in UTC with microseconds, such as 2024-01-02T07:00:00.000000Z."""
     if at.tzinfo is None:
-        raise InvariantBroken(f"expected an instant with its time zone, found {at.isoformat()}")
+        raise InvariantBroken(
+            f"expected an instant with its time zone, found {at.isoformat()}; mend the clock"
+        )
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tradegraph_dagster.domain.audit.events import ORDER_SUBMITTING
 from tradegraph_dagster.domain.audit.schema import AuditEntry
 
-SENT = "order_submitting"
 _NAMED = re.compile(r'"client_order_id":"([^"]*)"')
 
 
@@ -29,6 +29,6 @@ def orders_without_entry(
     for entry in entries:
         if not missing:
             break
-        if entry.event == SENT:
+        if entry.event == ORDER_SUBMITTING:
             missing.difference_update(_NAMED.findall(entry.details_json))
     return tuple(sorted(missing))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from tradegraph_dagster.domain.audit.chain import find_damage
-from tradegraph_dagster.domain.audit.cross_check import SENT
+from tradegraph_dagster.domain.audit.events import (
+    CHECKPOINT,
+    DECISION_RECORDED,
+    EXECUTIONS_RECORDED,
+    ORDER_SUBMITTING,
+)
 from tradegraph_dagster.domain.audit.keys import Keyring
 from tradegraph_dagster.domain.audit.schema import AuditEntry, ChainDamage, SeenHead
 from tradegraph_dagster.domain.core.errors import InvariantBroken
-from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
+from tradegraph_dagster.domain.core.fingerprint import data_fingerprint, text_fingerprint
 from tradegraph_dagster.domain.risk.order_gate import GateResult
 from tradegraph_dagster.domain.risk.schema import RiskDecision
 
-CHECKPOINT_EVENT = "checkpoint"
-DECISION_EVENT = "decision_recorded"
-EXECUTIONS_EVENT = "executions_recorded"
+_to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def decision_fingerprint(decision: RiskDecision) -> str:
@@ -37,11 +41,16 @@ def decision_fingerprint(decision: RiskDecision) -> str:
     return data_fingerprint([lines, dict(decision.targets), list(decision.rules_applied)])
 
 
-def gates_fingerprint(results: Sequence[GateResult]) -> str:
-    """Hash of every gate's word on one order, with its inputs."""
-    return data_fingerprint(
+def gates_to_json(results: Sequence[GateResult]) -> str:
+    """Every gate's word on one order, with its inputs, as it is stored and hashed."""
+    return _to_json(
         [[one.number, one.gate, one.outcome.value, one.reason, dict(one.inputs)] for one in results]
     )
+
+
+def gates_fingerprint(results: Sequence[GateResult]) -> str:
+    """Hash of every gate's word on one order, with its inputs."""
+    return text_fingerprint(gates_to_json(results))
 
 
 @dataclass
@@ -65,7 +74,7 @@ class Evidence:
     def executed(self, execution_id: str) -> tuple[AuditEntry, Mapping[str, Any]] | None:
         """The entry of a fill, and what it says of it."""
         for entry in self.order:
-            if entry.event == EXECUTIONS_EVENT:
+            if entry.event == EXECUTIONS_RECORDED:
                 for fill in read_details(entry).get("fills", ()):
                     if fill.get("execution_id") == execution_id:
                         return entry, fill
@@ -97,7 +106,7 @@ def gather_evidence(
 
     def watch() -> Iterator[AuditEntry]:
         for entry in entries:
-            if entry.event == CHECKPOINT_EVENT:
+            if entry.event == CHECKPOINT:
                 _keep_tables(found, entry, wanted)
             elif order in entry.details_json or decision in entry.details_json:
                 _keep_entry(found, entry, order, decision)
@@ -120,11 +129,11 @@ def _keep_tables(found: Evidence, entry: AuditEntry, wanted: Mapping[str, date])
 
 
 def _keep_entry(found: Evidence, entry: AuditEntry, order: str, decision: str) -> None:
-    if entry.event == DECISION_EVENT and decision in entry.details_json:
+    if entry.event == DECISION_RECORDED and decision in entry.details_json:
         found.decision = found.decision or entry
     if order in entry.details_json:
         found.order.append(entry)
-        if entry.event == SENT:
+        if entry.event == ORDER_SUBMITTING:
             found.sendings.append(entry)
 
 

@@ -22,7 +22,7 @@ class Keyring:
 
     def __post_init__(self) -> None:
         if not self.keys:
-            raise InvariantBroken("expected at least one audit key, found none")
+            raise InvariantBroken("expected at least one audit key, found none; set one")
 
     @property
     def signing(self) -> bytes:

@@ -14,6 +14,7 @@ from tradegraph_dagster.domain.audit.chain import (
     find_damage,
     first_forged,
 )
+from tradegraph_dagster.domain.audit.events import CHECKPOINT
 from tradegraph_dagster.domain.audit.journal import journal_damage, journal_lag, least_written
 from tradegraph_dagster.domain.audit.keys import Keyring, sign
 from tradegraph_dagster.domain.audit.ports import AuditLog, CheckpointJournal
@@ -27,9 +28,8 @@ from tradegraph_dagster.domain.core.errors import InvariantBroken
 from tradegraph_dagster.domain.core.fingerprint import data_fingerprint
 from tradegraph_dagster.domain.core.frame_store import FrameStore, Written
 from tradegraph_dagster.domain.core.frames import conform_frame
+from tradegraph_dagster.domain.core.ids import SYSTEM
 from tradegraph_dagster.domain.markets.workspace import Workspace
-
-CHECKPOINT_EVENT = "checkpoint"
 
 
 def checkpoint_session(
@@ -152,9 +152,9 @@ def _checkpoint_entry(
     }
     head = audit.head()
     # A run that stopped between appending and writing has left exactly this entry behind.
-    if head is not None and head.event == CHECKPOINT_EVENT and dict(head.details) == details:
+    if head is not None and head.event == CHECKPOINT and dict(head.details) == details:
         return head
-    return audit.append(CHECKPOINT_EVENT, user="system", details=details)
+    return audit.append(CHECKPOINT, user=SYSTEM, details=details)
 
 
 def _check_head(entry: AuditEntry, keys: Keyring) -> None:

@@ -16,7 +16,7 @@ cannot go on, and its `action` tells the edge what to do about it.
     │   ├── CalendarExhausted       FIX          refuse to run
     │   └── QualityBlocked          QUARANTINE   withhold the session, keep downstream from running
     ├── StoreError
-    │   └── StoreUnavailable        RETRY        nothing was written
+    │   └── StoreUnavailable        RETRY        nothing was half-written
     ├── SourceError
     │   ├── SourceUnavailable       RETRY        ask again, or another source
     │   ├── SourceSuspect           WAIT         an answer that cannot be true; never "no data"
@@ -29,7 +29,7 @@ cannot go on, and its `action` tells the edge what to do about it.
     │   ├── BrokerUnavailable       RETRY        nothing was sent
     │   ├── OrderRefused            RECORD       store, go on with the others
     │   └── OrderStateUnknown       HALT         never resend; reconcile first
-    ├── TradingHalted               HALT         the kill switch is engaged or cannot be read
+    ├── TradingHalted               HALT         kill switch, live lock or another venue forbid it
     ├── NotReconciled               WAIT         yesterday's books are still open
     └── InvariantBroken             HALT         a bug; page someone
 """
@@ -204,7 +204,11 @@ class OrderStateUnknown(BrokerError):
 
 
 class TradingHalted(TradeGraphError):
-    """The kill switch is engaged, or cannot be read, which counts as engaged."""
+    """Trading must not go on.
+
+    The kill switch is engaged, or cannot be read, or its reset is refused; or the live lock is
+    shut, or orders would go to another venue than was armed.
+    """
 
     action = Action.HALT
 

@@ -1,4 +1,4 @@
-"""Content hashes: of frames by their values, of plain data by its canonical JSON."""
+"""Content hashes: of frames by their values, of plain data by its canonical JSON, of texts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def frame_fingerprint(frame: pl.DataFrame) -> str:
 def data_fingerprint(data: Any) -> str:
     """SHA-256 of plain data (dicts, lists, strings, numbers) as sorted, compact JSON."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text_fingerprint(text)
+
+
+def text_fingerprint(text: str) -> str:
+    """SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

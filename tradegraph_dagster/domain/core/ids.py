@@ -9,6 +9,8 @@ from datetime import date
 CLIENT_ORDER_ID_MAX = 48
 # What every order of ours is known by at a broker.
 ORDER_PREFIX = "tg1-"
+# Who acts where no person does.
+SYSTEM = "system"
 
 
 def decision_id(*, market: str, strategy: str, session: date) -> str:

@@ -6,6 +6,8 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
+# Digits to compute with, far beyond those of any amount, so that only the last step rounds.
+WORKING_DIGITS = 60
 
 
 def to_decimal(value: float | int | str | Decimal) -> Decimal:

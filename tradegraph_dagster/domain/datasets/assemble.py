@@ -65,19 +65,6 @@ def rows_to_learn(
     )
 
 
-def rows_of_sessions(dataset: Dataset, sessions: Sequence[date]) -> Dataset:
-    """The rows of some sessions, such as one block of a split, in their order."""
-    kept = np.isin(dataset.sessions, np.array(sessions, dtype="datetime64[D]"))
-    return replace(
-        dataset,
-        x=dataset.x[kept],
-        y=dataset.y[kept],
-        is_entry_tradable=dataset.is_entry_tradable[kept],
-        sessions=dataset.sessions[kept],
-        symbols=dataset.symbols[kept],
-    )
-
-
 def standardise_label(dataset: Dataset) -> Dataset:
     """Replace the label by its z-score within its session (sample deviation, ddof 1).
 

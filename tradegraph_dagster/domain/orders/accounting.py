@@ -16,14 +16,14 @@ from datetime import date
 from decimal import Decimal, localcontext
 
 from tradegraph_dagster.domain.core.errors import InvariantBroken
-from tradegraph_dagster.domain.core.money import ZERO
+from tradegraph_dagster.domain.core.money import WORKING_DIGITS, ZERO
 from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.markets.workspace import Workspace
 from tradegraph_dagster.domain.orders.lots import fills_in_force
 from tradegraph_dagster.domain.orders.schema import Book, Booking, Fill, Position
 
-# Averages are computed far beyond the digits that are kept, so that splitting a fill or booking
+# Averages are computed with many more digits than are kept, so that splitting a fill or booking
 # equal fills in another order gives the same kept digits.
-_WORKING_DIGITS = 60
 _KEPT = Decimal("1e-12")
 
 
@@ -61,10 +61,12 @@ def executions_to_book(
         InvariantBroken: More unsellable sessions than that, which would need a calendar.
     """
     if not 0 <= unsellable_sessions <= 2:
-        raise InvariantBroken(f"expected 0 to 2 unsellable sessions, found {unsellable_sessions}")
+        raise InvariantBroken(
+            f"expected 0 to 2 unsellable sessions, found {unsellable_sessions}; mend the market"
+        )
     done_fills = fills_in_force(fill for fill in fills if fill.session <= session)
     done_bookings = [booking for booking in bookings if booking.session <= session]
-    with localcontext(prec=_WORKING_DIGITS):
+    with localcontext(prec=WORKING_DIGITS):
         lots = _fold(done_fills, done_bookings, session)
         positions = {
             symbol: _to_position(symbol, held, is_locked=unsellable_sessions == 2)
@@ -75,6 +77,21 @@ def executions_to_book(
         )
         fees = sum((fill.fee for fill in done_fills), ZERO)
     return Book(session=session, positions=positions, cash=cash, fees=fees)
+
+
+def book_through(
+    ws: Workspace, session: date, fills: Sequence[Fill], bookings: Sequence[Booking]
+) -> Book:
+    """Fold executions up to and including a session by the rules of a market."""
+    return executions_to_book(
+        fills, bookings, session=session, unsellable_sessions=ws.market.unsellable_sessions
+    )
+
+
+def cash_of(fill: Fill) -> Decimal:
+    """What a trade does to the cash: a sale brings its notional, both cost their fee."""
+    with localcontext(prec=WORKING_DIGITS):
+        return _cash_of(fill)
 
 
 def _fold(fills: Iterable[Fill], bookings: Iterable[Booking], session: date) -> dict[str, _Lots]:

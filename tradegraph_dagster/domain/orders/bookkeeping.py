@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal, localcontext
 
-from tradegraph_dagster.domain.core.errors import InvariantBroken, TradingHalted
-from tradegraph_dagster.domain.core.money import CENT
+from tradegraph_dagster.domain.core.errors import AccessDenied, ConfigError, InvariantBroken
+from tradegraph_dagster.domain.core.ids import SYSTEM
+from tradegraph_dagster.domain.core.money import CENT, WORKING_DIGITS
 from tradegraph_dagster.domain.orders.order_machine import Transition
 from tradegraph_dagster.domain.orders.schema import (
     Incident,
@@ -22,15 +23,10 @@ from tradegraph_dagster.domain.orders.schema import (
 )
 from tradegraph_dagster.domain.risk.order_gate import GatedDecision
 
-SYSTEM = "system"
-
 # Calls to the broker that Commitments.sent_at looks back on.
 SENT_WINDOW = timedelta(minutes=1)
 
 _NO_ANSWER = frozenset({OrderStatus.INTENT, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN})
-
-# Far beyond the digits of any amount, so that only the last step rounds.
-_WORKING_DIGITS = 60
 
 
 def send_permit(
@@ -38,8 +34,7 @@ def send_permit(
     expected: OrderStatus,
     *,
     leases: tuple[Lease, Lease | None],
-    halt: str | None,
-    lock_refusal: str,
+    barriers: Iterable[tuple[SendVerdict, str | None]],
     now: datetime,
 ) -> SendPermit:
     """Whether a call to the broker may begin; all of it read in one transaction.
@@ -48,9 +43,9 @@ def send_permit(
         record: The order, None where there is none.
         expected: Where the sender believes it stands.
         leases: The sender's, and the newest one of that name.
-        halt: Why the kill switch is engaged; None while it is off.
-        lock_refusal: Why nothing may go out live; empty where it may, or the venue is none.
-        now: By the ledger's clock.
+        barriers: What else may hold it back, the first one counts: the verdict then, and why; None
+            where it does not.
+        now: By the clock that leases age by.
     """
     if record is None or record.status is not expected:
         found = "absent" if record is None else record.status.value
@@ -65,27 +60,18 @@ def send_permit(
         return SendPermit(
             SendVerdict.FENCED, f"{held.name} lapsed at {newest.expires_at.isoformat()}"
         )
-    if halt is not None:
-        return SendPermit(SendVerdict.HALTED, halt)
-    if lock_refusal:
-        return SendPermit(SendVerdict.UNARMED, lock_refusal)
+    for verdict, reason in barriers:
+        if reason is not None:
+            return SendPermit(verdict, reason)
     return SendPermit(SendVerdict.GO)
 
 
-def books_refusal(breaks: int | None, incidents: Iterable[Incident], symbol: str) -> str:
-    """Why the books do not bear a live order of a symbol; empty where they do.
-
-    Args:
-        breaks: Of the newest reconciliation; None where there was none.
-        incidents: Open ones.
-        symbol: Of the order; an incident without a symbol is about all.
-    """
-    if breaks is None:
-        return "the books were never reconciled with the account"
-    if breaks:
-        return f"the newest reconciliation has {breaks} breaks"
-    open_for = [one for one in incidents if one.blocks and one.symbol in ("", symbol)]
-    return f"an incident is open: {open_for[0].incident_id}" if open_for else ""
+def incident_barrier(incidents: Iterable[Incident], record: OrderRecord | None) -> str | None:
+    """The open incident that holds an order back; one without a symbol is about all of them."""
+    for one in incidents:
+        if record is not None and one.blocks and one.symbol in ("", record.intent.symbol):
+            return f"an incident is open: {one.incident_id}"
+    return None
 
 
 def sent_again(record: OrderRecord, now: datetime) -> OrderRecord:
@@ -99,26 +85,44 @@ def next_lease(
 ) -> Lease | None:
     """The lease that a holder gets; None while somebody else has one that has not lapsed.
 
-    One that would last longer from now than is asked for was made by a clock that has jumped back
-    since, and counts as lapsed: the higher token fences who held it.
+    One that would last far longer from now than is asked for was made by a clock that has jumped
+    back since, and counts as lapsed: the higher token fences who held it. A clock that was only set
+    right by less than a lease takes it from nobody.
+
+    Args:
+        newest: The last lease of the name.
+        name: What it is the right to.
+        holder: Who asks.
+        seconds: How long it is to last.
+        now: By the one clock that all leases of the ledger age by.
     """
-    until = now + timedelta(seconds=seconds)
-    if newest is not None and newest.holder != holder and now < newest.expires_at <= until:
+    length = timedelta(seconds=seconds)
+    last = now + 2 * length
+    if newest is not None and newest.holder != holder and now < newest.expires_at <= last:
         return None
-    return Lease(name, holder, 1 if newest is None else newest.token + 1, until)
+    return Lease(name, holder, 1 if newest is None else newest.token + 1, now + length)
 
 
 def check_acknowledgement(actor: str, reason: str) -> None:
     """Refuse to close an incident without a person and a reason.
 
     Raises:
-        TradingHalted: The actor is no person, or the reason is empty.
+        AccessDenied: The actor is no person, or the reason is empty.
     """
     if actor.strip().casefold() in ("", SYSTEM) or not reason.strip():
-        raise TradingHalted(
+        raise AccessDenied(
             f"an incident is closed by a person with a reason, found actor {actor!r}, reason "
             f"{reason!r}"
         )
+
+
+def not_open(incident_id: str, standing: Iterable[str] = ()) -> ConfigError:
+    """What a person is told who names an incident that does not stand open."""
+    known = f"; open are {', '.join(standing)}" if standing else ""
+    return ConfigError(
+        f"found no open incident {incident_id}: it was mistyped, or somebody has acknowledged it"
+        f"{known}"
+    )
 
 
 def bound_cash(full: Decimal, quantity_shares: int, filled_shares: int) -> Decimal:
@@ -126,7 +130,7 @@ def bound_cash(full: Decimal, quantity_shares: int, filled_shares: int) -> Decim
     left = max(quantity_shares - filled_shares, 0)
     if left >= quantity_shares:
         return full
-    with localcontext(prec=_WORKING_DIGITS):
+    with localcontext(prec=WORKING_DIGITS):
         share = (full * left / quantity_shares).quantize(CENT, rounding=ROUND_CEILING)
     return min(share, full)
 
@@ -137,7 +141,7 @@ def event_change(
     """The order once the event is stored; None where the event is not worth storing.
 
     A refused event leaves the order as it is and is stored once. An answer of the broker ends its
-    misses.
+    misses. Of an order that stays UNKNOWN the newest reason counts.
     """
     if transition.refusal:
         is_known = any(replace(one.event, raw=event.raw) == event for one in stored)
@@ -151,6 +155,8 @@ def event_change(
             updated_at=event.updated_at,
             source=event.source,
         )
+    elif event.status is OrderStatus.UNKNOWN and event.reason:
+        after = replace(after, reason=event.reason)
     if event.status not in _NO_ANSWER:
         after = replace(after, misses=0, missed_at=None)
     return None if after == record else after

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import Decimal
 
 from tradegraph_dagster.domain.core.errors import InvariantBroken
-from tradegraph_dagster.domain.markets.schema import Side
+from tradegraph_dagster.domain.orders.accounting import cash_of
+from tradegraph_dagster.domain.orders.admission import Admitted
 from tradegraph_dagster.domain.orders.incidents import fill_incidents, incident_id
 from tradegraph_dagster.domain.orders.lots import fills_in_force
 from tradegraph_dagster.domain.orders.order_machine import Transition, fill_to_transition
@@ -23,9 +24,6 @@ from tradegraph_dagster.domain.orders.schema import (
     IncidentKind,
     OrderRecord,
 )
-
-# Far beyond the digits of any price, so that no amount is rounded.
-_WORKING_DIGITS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +74,14 @@ class ExecutionPlan:
     incidents: tuple[Incident, ...]
 
 
-def plan_executions(
-    fills: Sequence[Fill], bookings: Sequence[Booking], known: KnownExecutions, *, market: str
-) -> ExecutionPlan:
+def plan_executions(offered: Admitted, known: KnownExecutions, *, market: str) -> ExecutionPlan:
     """Decide what is new and what follows from it; nothing that is odd holds back the others.
 
     Raises:
         InvariantBroken: An execution is of another market.
     """
-    offered: list[Fill | Booking] = [*fills, *bookings]
-    for one in offered:
+    executions: list[Fill | Booking] = [*offered.fills, *offered.bookings]
+    for one in executions:
         if one.market != market:
             raise InvariantBroken(
                 f"this ledger holds {market}, {_identity(one)} is of {one.market}",
@@ -95,10 +91,10 @@ def plan_executions(
     picked = _Picked({_identity(fill): fill for fill in known.fills})
     picked.busted.update((fill.broker, fill.busts) for fill in known.fills if fill.busts)
     # A bust that comes along with its trade may stand before it.
-    for fill in sorted(fills, key=lambda one: bool(one.busts)):
+    for fill in sorted(offered.fills, key=lambda one: bool(one.busts)):
         picked.offer_fill(fill)
     stored = {_identity(booking): booking for booking in known.bookings}
-    for booking in bookings:
+    for booking in offered.bookings:
         picked.offer_booking(booking, stored)
     moves, incidents = _order_moves(picked, known)
     return ExecutionPlan(
@@ -107,15 +103,8 @@ def plan_executions(
         tuple(picked.cash),
         picked.repeated,
         tuple(moves),
-        (*picked.incidents, *incidents),
+        (*offered.incidents, *picked.incidents, *incidents),
     )
-
-
-def cash_of(fill: Fill) -> Decimal:
-    """What a trade does to the cash: a sale brings its notional, both cost their fee."""
-    with localcontext(prec=_WORKING_DIGITS):
-        notional = fill.price * fill.quantity_shares
-        return (notional if fill.side is Side.SELL else -notional) - fill.fee
 
 
 @dataclass

@@ -28,7 +28,7 @@ from tradegraph_dagster.domain.orders.schema import (
     OrderRecord,
     TradingMode,
 )
-from tradegraph_dagster.domain.orders.valuation import Opening
+from tradegraph_dagster.domain.orders.valuation import QUARANTINED, Opening
 from tradegraph_dagster.domain.risk.gate_view import (
     AccountView,
     Environment,
@@ -69,7 +69,7 @@ class GateSources:
     """All that gates look at but what open orders have bound.
 
     Attributes:
-        view: With nothing bound.
+        base: With nothing bound.
         confidence: Symbol -> share of the forecast cross-section that scores no higher.
         strategy: Whose decision it is.
         is_replay: Whether `sent_at` of the commitments is of another time than the decision.
@@ -123,7 +123,7 @@ def gather_gate_sources(
     around: Surroundings,
     *,
     symbols: Iterable[str],
-    reconciled: date | None,
+    reconciled: tuple[date, datetime] | None,
     context: RiskContext,
 ) -> GateSources:
     """Read everything the gates need, once.
@@ -134,7 +134,7 @@ def gather_gate_sources(
         inputs: What the decision was sized from.
         around: Mode, time, live lock and model.
         symbols: Ordered, held, or in open orders.
-        reconciled: Newest session whose books were compared.
+        reconciled: Newest session whose books were compared, and when they were.
         context: What the rules were told of the account.
     """
     wanted = sorted(set(symbols))
@@ -156,10 +156,14 @@ def _environment(
     inputs: DecisionInputs,
     around: Surroundings,
     *,
-    reconciled: date | None,
+    reconciled: tuple[date, datetime] | None,
     version: str | None,
 ) -> Environment:
     calendar, session = ws.calendar, inputs.session
+    compared, compared_at = reconciled or (None, None)
+    if compared is not None and around.is_replay:
+        # The ledger's instant is of another time than the decision's.
+        compared_at = calendar.close_at(compared)
     return Environment(
         mode=around.mode.value,
         lock_refusal=around.lock_refusal,
@@ -169,9 +173,8 @@ def _environment(
         last_session=calendar.previous(session),
         is_session=calendar.is_session(session),
         closes_at=calendar.close_at(session),
-        reconciled_session=reconciled,
-        # Books are compared after the close; when exactly is in the audit chain.
-        reconciled_at=None if reconciled is None else calendar.close_at(reconciled),
+        reconciled_session=compared,
+        reconciled_at=compared_at,
         model_version=version,
         model_refusal=around.model_refusal(version) if version else None,
     )
@@ -186,7 +189,7 @@ def _account(inputs: DecisionInputs, opening: Opening, context: RiskContext) -> 
         peak_equity=context.peak_equity,
         shares={symbol: holding.shares for symbol, holding in held.items()},
         sellable={symbol: holding.sellable for symbol, holding in held.items()},
-        holders={symbol: frozenset({inputs.strategy}) for symbol in held},
+        holders=inputs.holders,
         fee_frac=context.fee_frac,
     )
 
@@ -232,6 +235,7 @@ def _instruments(
         .agg(shares.alias("shares"))
     )
     volumes = {symbol: to_decimal(shares) for symbol, shares in usual.iter_rows()}
+    traded = _price_sessions(inputs, bars, last)
     newest = {row["symbol"]: row for row in bars.filter(session=last).iter_rows(named=True)}
     return {
         symbol: _instrument(
@@ -243,23 +247,31 @@ def _instruments(
                 newest.get(symbol),
                 opening.prices.get(symbol),
                 volumes.get(symbol),
-                last,
+                traded.get(symbol),
             ),
         )
         for symbol in symbols
     }
 
 
+def _price_sessions(inputs: DecisionInputs, bars: pl.DataFrame, last: date) -> dict[str, date]:
+    """Symbol -> session that its price is of: the newest with a close that is believed."""
+    doubted = [name for name, why in inputs.quotes.untradable.items() if why == QUARANTINED]
+    is_believed = (pl.col("session") < last) | ~pl.col("symbol").is_in(doubted)
+    made = bars.filter(is_believed & pl.col("close").is_not_null())
+    return dict(made.group_by("symbol").agg(pl.col("session").max()).iter_rows())
+
+
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """Rows of one name of session t; None where there is none."""
+    """Rows of one name of session t, and when its price was made; None where there is none."""
 
     symbol: str
     instrument: Mapping[str, Any] | None
     bar: Mapping[str, Any] | None
     price: Decimal | None
     volume: Decimal | None
-    last: date
+    traded: date | None
 
 
 def _instrument(market: Market, inputs: DecisionInputs, facts: _Facts) -> InstrumentView:
@@ -273,7 +285,7 @@ def _instrument(market: Market, inputs: DecisionInputs, facts: _Facts) -> Instru
             band=None,
             has_band=None,
             quote_price=price,
-            quote_session=None if price is None else facts.last,
+            quote_session=None if price is None else facts.traded,
         )
     listing = Listing(symbol, facts.instrument["listed_on"], facts.bar["is_st"])
     listed = facts.bar["sessions_listed"] + 1
@@ -291,7 +303,7 @@ def _instrument(market: Market, inputs: DecisionInputs, facts: _Facts) -> Instru
         band=band,
         has_band=percent is not None,
         quote_price=price,
-        quote_session=None if price is None else facts.last,
+        quote_session=None if price is None else facts.traded,
         cage={side: cage for side, cage in cages.items() if cage is not None} or None,
         adv_shares=facts.volume,
         buy_cap_shares=market.buy_cap(listing, session),

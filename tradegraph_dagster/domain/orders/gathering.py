@@ -12,9 +12,11 @@ from tradegraph_dagster.domain.corporate_actions.events import events_in_force
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.orders.accounting import executions_to_book
+from tradegraph_dagster.domain.orders.accounting import book_through
 from tradegraph_dagster.domain.orders.entitlements import frame_to_actions
+from tradegraph_dagster.domain.orders.holders import read_holders
 from tradegraph_dagster.domain.orders.inputs import DecisionInputs
+from tradegraph_dagster.domain.orders.last_look import halt_reason
 from tradegraph_dagster.domain.orders.ports import TradingBooks
 from tradegraph_dagster.domain.orders.preconditions import (
     other_decision,
@@ -22,8 +24,7 @@ from tradegraph_dagster.domain.orders.preconditions import (
     research_gap,
 )
 from tradegraph_dagster.domain.orders.prices import read_prices
-from tradegraph_dagster.domain.orders.schema import Book, Booking, Fill
-from tradegraph_dagster.domain.orders.sending import halt_reason
+from tradegraph_dagster.domain.orders.schema import Booking, Commitments, Fill
 from tradegraph_dagster.domain.orders.valuation import (
     bars_to_quotes,
     book_to_equity,
@@ -50,12 +51,30 @@ def require_decidable(ws: Workspace, session: date, books: TradingBooks, identit
         raise NotReconciled(gap, table=RISK_DECISION.name, session=session)
     other = other_decision(books.orders.orders(session), identity)
     if other is not None:
-        raise InvariantBroken(
-            f"decision {other} already has orders: one strategy decides a session; configure it "
-            "again, or trade the next session",
-            table=RISK_DECISION.name,
-            session=session,
-        )
+        raise _crowded(other, session)
+
+
+def require_alone(bound: Commitments, session: date) -> None:
+    """Refuse beside a strategy that has decided the session in the meantime.
+
+    To be asked in the transaction that stores a new decision, which has no orders of its own yet.
+
+    Raises:
+        InvariantBroken: Another decision has orders in the session.
+    """
+    if bound.sent_in_session:
+        of_session = (one.intent for one in bound.working if one.intent.session == session)
+        other = min((intent.decision_id for intent in of_session), default="of another strategy")
+        raise _crowded(other, session)
+
+
+def _crowded(other: str, session: date) -> InvariantBroken:
+    return InvariantBroken(
+        f"decision {other} already has orders: one strategy decides a session; configure it "
+        "again, or trade the next session",
+        table=RISK_DECISION.name,
+        session=session,
+    )
 
 
 def gather_inputs(
@@ -74,7 +93,7 @@ def gather_inputs(
     weights = ws.store.read(TARGET_WEIGHTS, [previous])
     wanted: dict[str, float] = dict(zip(weights["symbol"], weights["weight_frac"], strict=True))
     fills, bookings = books.executions.fills(previous), books.executions.bookings(previous)
-    book = _fold(ws, fills, bookings, previous)
+    book = book_through(ws, previous, fills, bookings)
     quotes = bars_to_quotes(
         ws.store.read(ADJUSTED_BARS, [previous]),
         ws.store.read(VALIDATED_BARS, [previous])["symbol"].to_list(),
@@ -87,12 +106,19 @@ def gather_inputs(
         strategy=strategy,
         weights=wanted,
         book=book,
+        holders=read_holders(
+            books,
+            fills,
+            bookings,
+            strategy=strategy,
+            symbols=[name for name, one in book.positions.items() if one.quantity_shares],
+        ),
         quotes=quotes,
         actions=frame_to_actions(actions),
         previous_equity=_equity_before(ws, fills, bookings, previous) + flows.get(previous, ZERO),
         decided=books.decisions.equities(previous),
         flows=flows,
-        halt=halt_reason(books),
+        halt=halt_reason(books.kill_switch),
         sources=_fingerprints(ws, previous, session),
     )
 
@@ -106,12 +132,6 @@ def _fingerprints(ws: Workspace, previous: date, session: date) -> dict[str, str
     }
 
 
-def _fold(ws: Workspace, fills: Sequence[Fill], bookings: Sequence[Booking], session: date) -> Book:
-    return executions_to_book(
-        fills, bookings, session=session, unsellable_sessions=ws.market.unsellable_sessions
-    )
-
-
 def _equity_before(
     ws: Workspace, fills: Sequence[Fill], bookings: Sequence[Booking], previous: date
 ) -> Decimal:
@@ -119,7 +139,7 @@ def _equity_before(
     if not any(booking.session < previous for booking in bookings):
         return ZERO
     before = ws.calendar.previous(previous)
-    book = _fold(ws, fills, bookings, before)
+    book = book_through(ws, before, fills, bookings)
     if not any(position.quantity_shares for position in book.positions.values()):
         return book.cash
     prices = read_prices(ws, before)

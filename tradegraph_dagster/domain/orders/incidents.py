@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tradegraph_dagster.domain.orders.schema import (
     BrokerOrder,
@@ -95,6 +96,12 @@ def order_incident(
         expected=expected,
         found=found,
     )
+
+
+def changed_book_incident(intent: OrderIntent, found: str) -> Incident:
+    """An order that was not sent, as the book does not bear it any more; blocks nothing."""
+    kind, expected = IncidentKind.BOOK_CHANGED, "the book that the decision saw"
+    return replace(order_incident(intent, kind, expected=expected, found=found), blocks=False)
 
 
 def halting_reason(incidents: Iterable[Incident]) -> str | None:

@@ -43,6 +43,7 @@ class DecisionInputs:
         strategy: Whose weights they are.
         weights: Symbol -> share of equity, of t.
         book: After the close of t.
+        holders: Symbol -> strategies that hold it then; of every symbol with shares.
         quotes: After the close of t.
         actions: With ex-date t+1.
         previous_equity: At the close of t-1, with deposits of t.
@@ -56,6 +57,7 @@ class DecisionInputs:
     strategy: str
     weights: Mapping[str, float]
     book: Book
+    holders: Mapping[str, frozenset[str]]
     quotes: Quotes
     actions: Mapping[str, CorporateAction]
     previous_equity: Decimal

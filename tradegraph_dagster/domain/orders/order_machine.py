@@ -75,6 +75,17 @@ RANK: dict[OrderStatus, int] = {
 # Nothing of such an order can be at the broker.
 NEVER_SENT = frozenset({OrderStatus.INTENT, OrderStatus.DENIED})
 
+# So many answers in a row that the broker never saw an order make it one that never arrived, where
+# they came past the grace and apart.
+NEEDED_MISSES = 2
+
+# How the reason of an order starts whose newest call was refused, while an earlier one may still
+# have arrived.
+REFUSED = "the call was refused: "
+
+# How the reason of an order starts that was not sent because of it.
+BOOK_CHANGED = "the book changed since the decision: "
+
 # How the reason of an order ends that the broker does not know at the close.
 NEVER_SEEN = "the broker never saw it"
 LOST = "the broker does not know it any more"
@@ -190,9 +201,13 @@ def _said_status(record: OrderRecord, event: OrderEvent) -> OrderStatus:
 
 
 def _is_hearsay(record: OrderRecord, event: OrderEvent) -> bool:
-    """Whether a refused call says nothing of an order that an earlier call may have brought."""
+    """Whether a refused call says nothing of an order that an earlier call may have brought.
+
+    Where the broker has said since, often enough, that it never saw the order, no call brought it.
+    """
     is_told = bool(event.broker_order_id) or event.updated_at is not None
-    return record.status is not OrderStatus.SUBMITTING and not is_told
+    is_absent = record.misses >= NEEDED_MISSES
+    return record.status is not OrderStatus.SUBMITTING and not is_told and not is_absent
 
 
 def _why_older(record: OrderRecord, event: OrderEvent) -> str:

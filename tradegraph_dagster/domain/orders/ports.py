@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -171,9 +171,10 @@ class OrderBook(Protocol):
         """The last look before a call, in one transaction that nothing can slip past.
 
         GO only while the order stands at `expected` (else MOVED), the lease is the newest and has
-        not lapsed (else FENCED), the kill switch is off (else HALTED), and, for a live venue, live
-        trading is armed for this host and account (else UNARMED). With GO an INTENT is SUBMITTING,
-        and the instant of the call is kept. Whatever cannot be read is an error, never GO.
+        not lapsed (else FENCED), the kill switch is off (else HALTED), for a live venue live
+        trading is armed for this host and account (else UNARMED), and no incident is open that
+        blocks its symbol or all (else BLOCKED). With GO an INTENT is SUBMITTING, and the instant of
+        the call is kept. Whatever cannot be read is an error, never GO.
 
         Raises:
             StoreUnavailable: Nothing may be sent.
@@ -233,7 +234,10 @@ class FillBook(Protocol):
 
 
 class LeaseBook(Protocol):
-    """Who may send; one holder at a time, fenced by a rising token."""
+    """Who may send; one holder at a time, fenced by a rising token.
+
+    Leases age by one clock, that of the store: the clocks of those who ask may differ.
+    """
 
     def acquire(self, name: str, holder: str, *, seconds: float) -> Lease | None:
         """A new lease, or None while somebody else holds one that has not lapsed."""
@@ -265,8 +269,8 @@ class IncidentBook(Protocol):
         """Close one, with the bookings that adopt the broker's word, in one transaction.
 
         Raises:
-            TradingHalted: The actor is no person, or the reason is empty.
-            InvariantBroken: No such open incident.
+            AccessDenied: The actor is no person, or the reason is empty.
+            ConfigError: No such open incident.
         """
         ...
 
@@ -317,6 +321,10 @@ class ReconciliationBook(Protocol):
 
     def latest(self) -> tuple[date, int] | None:
         """Newest session that was compared, and its number of breaks."""
+        ...
+
+    def compared(self) -> tuple[date, datetime] | None:
+        """Newest session that was compared, and when it first came to what it comes to now."""
         ...
 
 

@@ -80,11 +80,8 @@ class OrderIntent:
 
     Attributes:
         client_order_id: Identity at the broker, from the persisted decision.
-        decision_id: The decision it belongs to.
-        market: Name of the market.
         session: Session it is meant for.
         symbol: Exchange code.
-        side: Direction.
         quantity_shares: Positive.
         limit_price: Worst price it may fill at; None for a market order.
     """
@@ -202,10 +199,12 @@ class IncidentKind(StrEnum):
     - overfill: more was filled than ordered; it is booked.
     - fill_conflict: a known execution id came with other content; kept aside.
     - unknown_bust: a bust names an execution that is not known.
+    - odd_execution: a name of it does not fit and was made to, or it was kept aside.
     - order_mismatch: the broker has our id with another symbol, side, size or price.
     - order_lost: the broker acknowledged an order and now says it never saw it.
     - orphan_order: the broker has an order of ours that the ledger lacks.
     - break_found: reconciliation found a difference.
+    - book_changed: an order was not sent, as the book is not what its decision saw any more.
     """
 
     LATE_FILL = "late_fill"
@@ -213,10 +212,12 @@ class IncidentKind(StrEnum):
     OVERFILL = "overfill"
     FILL_CONFLICT = "fill_conflict"
     UNKNOWN_BUST = "unknown_bust"
+    ODD_EXECUTION = "odd_execution"
     ORDER_MISMATCH = "order_mismatch"
     ORDER_LOST = "order_lost"
     ORPHAN_ORDER = "orphan_order"
     BREAK_FOUND = "break_found"
+    BOOK_CHANGED = "book_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +225,7 @@ class Incident:
     """Something a person must look at.
 
     Attributes:
-        incident_id: Of market, kind and reference: raising it again while it stands changes
-            nothing.
+        incident_id: Of market, kind and reference: while it stands, raising it again is nothing.
         kind: What it is.
         session: When.
         symbol: Whose new orders it blocks; empty for all of the market.
@@ -292,6 +292,7 @@ class SendVerdict(StrEnum):
     HALTED = "halted"
     FENCED = "fenced"
     UNARMED = "unarmed"
+    BLOCKED = "blocked"
     MOVED = "moved"
 
 

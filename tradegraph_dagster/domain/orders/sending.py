@@ -11,11 +11,12 @@ from tradegraph_dagster.domain.core.errors import (
     InvariantBroken,
     OrderRefused,
     OrderStateUnknown,
-    StoreError,
     TradeGraphError,
     TradingHalted,
 )
 from tradegraph_dagster.domain.orders.incidents import answer_incident, order_incident
+from tradegraph_dagster.domain.orders.last_look import halt_reason
+from tradegraph_dagster.domain.orders.order_machine import REFUSED
 from tradegraph_dagster.domain.orders.pace import Pace
 from tradegraph_dagster.domain.orders.ports import Broker, Stopwatch, TradingBooks
 from tradegraph_dagster.domain.orders.schema import (
@@ -81,6 +82,8 @@ class SubmissionPorts:
 class Sender:
     """Sends one order at a time, under a lease that `turn` keeps.
 
+    An order that an open incident holds back is left as it is; the others go on.
+
     Attributes:
         ports: The ledger, the broker and time.
         policy: How far orders go.
@@ -88,6 +91,7 @@ class Sender:
         deadline: From here on nothing is sent; None for a replay.
         pace: How fast calls may follow each other.
         sent: Ids for which a call went out, in order.
+        blocked: Orders that an open incident holds back, and why.
     """
 
     ports: SubmissionPorts
@@ -96,6 +100,7 @@ class Sender:
     deadline: datetime | None
     pace: Pace
     sent: list[str] = field(default_factory=list)
+    blocked: dict[str, TradingHalted] = field(default_factory=dict)
     _venue: Venue | None = None
 
     @property
@@ -120,7 +125,8 @@ class Sender:
         The first call goes out at once: `keep_pace` comes before it.
 
         Returns:
-            What stops the sending. None also where the outcome is UNKNOWN: ask the ledger.
+            What stops the sending. None also where the outcome is UNKNOWN, or an incident holds
+            the order back: ask the ledger, and `blocked`.
         """
         # A call of which for sure nothing was sent leaves the next one the first.
         is_first = record.status is OrderStatus.INTENT and record.sent_at is None
@@ -136,7 +142,7 @@ class Sender:
 
     def refusal(self, intent: OrderIntent) -> TradeGraphError | None:
         """Why the order could not go out now, asked without moving it."""
-        halt = halt_reason(self.ports.books)
+        halt = halt_reason(self.ports.books.kill_switch)
         return _halt(intent, halt) if halt is not None else self._misdirected(intent)
 
     def take_over(
@@ -167,7 +173,7 @@ class Sender:
         refused = self._too_late(intent) or self._misdirected(intent) or self._permit(record)
         # The permit may have waited for another writer.
         refused = refused or self._too_late(intent)
-        if refused is not None:
+        if refused is not None or intent.client_order_id in self.blocked:
             return refused
         if not self.turn.holds():
             return stop(intent, "the lease may have lapsed since the permit; nothing was sent")
@@ -177,8 +183,10 @@ class Sender:
             answer = self.ports.broker.submit(intent)
         except OrderRefused as error:
             # An earlier call may have arrived all the same, and be why this one is refused.
-            refusal = OrderStatus.REJECTED if is_first else OrderStatus.UNKNOWN
-            self.say(intent, refusal, error.message)
+            if is_first:
+                self.say(intent, OrderStatus.REJECTED, error.message)
+            else:
+                self.say(intent, OrderStatus.UNKNOWN, f"{REFUSED}{error.message}")
             return None
         except OrderStateUnknown as error:
             self.say(intent, OrderStatus.UNKNOWN, error.message)
@@ -213,7 +221,24 @@ class Sender:
             return _halt(intent, f"the kill switch is engaged: {permit.reason}")
         if permit.verdict is SendVerdict.UNARMED:
             return _halt(intent, permit.reason)
+        if permit.verdict is SendVerdict.BLOCKED:
+            return self._hold_back(intent, permit.reason)
         return stop(intent, f"{permit.reason}; another run may be sending")
+
+    def _hold_back(self, intent: OrderIntent, reason: str) -> TradeGraphError | None:
+        """Leave an order that an incident holds back; one of all symbols stops the sending."""
+        held = TradingHalted(
+            f"{reason}; nothing was sent of order {intent.client_order_id}: acknowledge it, then "
+            "materialise orders again",
+            table=ORDERS.name,
+            session=intent.session,
+            symbol=intent.symbol,
+        )
+        standing = self.ports.books.incidents.open_incidents()
+        if any(one.blocks and not one.symbol for one in standing):
+            return held
+        self.blocked[intent.client_order_id] = held
+        return None
 
     def _misdirected(self, intent: OrderIntent) -> TradeGraphError | None:
         """Whether orders would go elsewhere than the mode says, as the connection tells it."""
@@ -247,15 +272,6 @@ def answer_to_event(answer: BrokerOrder, source: EventSource) -> OrderEvent:
         reason=answer.reason,
         raw=answer.raw,
     )
-
-
-def halt_reason(books: TradingBooks) -> str | None:
-    """Why nothing may be sent: the kill switch is engaged, or cannot be read; None otherwise."""
-    try:
-        reason = books.kill_switch.engaged()
-    except StoreError as error:
-        return f"the kill switch cannot be read: {error}"
-    return None if reason is None else f"the kill switch is engaged: {reason}"
 
 
 def stop(intent: OrderIntent, reason: str) -> OrderStateUnknown:

@@ -20,6 +20,7 @@ from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import FrameSchema
 from tradegraph_dagster.domain.core.ids import decision_id
 from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.orders.book_changes import stale_orders
 from tradegraph_dagster.domain.orders.cancellation import cancel_open
 from tradegraph_dagster.domain.orders.closing import close_orders
 from tradegraph_dagster.domain.orders.gate_inputs import (
@@ -27,8 +28,16 @@ from tradegraph_dagster.domain.orders.gate_inputs import (
     Surroundings,
     gather_gate_sources,
 )
-from tradegraph_dagster.domain.orders.gate_table import gate_results_to_frame
-from tradegraph_dagster.domain.orders.gathering import gather_inputs, require_decidable
+from tradegraph_dagster.domain.orders.gate_table import (
+    denials_to_facts,
+    denied_rows,
+    gate_results_to_frame,
+)
+from tradegraph_dagster.domain.orders.gathering import (
+    gather_inputs,
+    require_alone,
+    require_decidable,
+)
 from tradegraph_dagster.domain.orders.incidents import halting_reason
 from tradegraph_dagster.domain.orders.inputs import inputs_to_context, inputs_to_decision
 from tradegraph_dagster.domain.orders.intents import decision_to_proposals
@@ -125,9 +134,8 @@ def decide_session(
         for record in books.orders.orders(session)
     }
     rows = gate_results_to_frame(session, results, symbols)
-    denied = rows.filter(rows["outcome"].is_in(["fail", "unknown"]))
     facts = decision_to_facts(decision)
-    facts["denied_by_gates"] = denied["client_order_id"].n_unique()
+    facts["denied_by_gates"] = denied_rows(rows)["client_order_id"].n_unique()
     frame = decision_to_frame(decision)
     return (
         Written(session, frame.height, ws.store.write(RISK_DECISION, session, frame), facts),
@@ -135,7 +143,7 @@ def decide_session(
             session,
             rows.height,
             ws.store.write(GATE_RESULTS, session, rows),
-            _count(denied["gate"].to_list()),
+            denials_to_facts(rows),
         ),
     )
 
@@ -150,8 +158,11 @@ def submit_session(
 ) -> Written:
     """Send each intent of the session's decision once: sales first, then buys. See `submission`.
 
+    What the ledger does not bear any more, as it changed since the decision, is not sent: such an
+    order ends with an incident. A dry run does not look for them.
+
     Args:
-        ws: Where ORDERS is written.
+        ws: Reads `corporate_actions` of the session; ORDERS is written there.
         session: t+1.
         ports: The ledger, the broker and time.
         policy: How far orders go, and how patient the run is.
@@ -162,17 +173,20 @@ def submit_session(
         stopped, and a repeated run writes the same bytes.
 
     Raises:
-        MissingSession: The session has no decision.
+        MissingSession: The session has no decision, or its corporate actions were withdrawn.
         TradingHalted: The kill switch is engaged or cannot be read, live trading is not armed, or
-            the connection leads elsewhere than the mode says.
+            the connection leads elsewhere than the mode says. Or an open incident holds an order
+            back; the others went out.
         OrderStateUnknown: Another run is sending, or the fate of an order is still open.
         BrokerUnavailable: The broker cannot be reached.
         InvariantBroken: The broker has one of our ids with other content.
     """
     _require_partition(ws, RISK_DECISION, session)
     orders = ports.books.orders
-    outcome = submit_orders(orders.orders(session), ports, policy, deadline=deadline)
     is_dry = policy.mode is TradingMode.DRY_RUN
+    records = orders.orders(session)
+    stale = {} if is_dry else stale_orders(ws, session, ports.books, records)
+    outcome = submit_orders(records, ports, policy, deadline=deadline, stale=stale)
     frame = orders_to_frame(orders.orders(session), is_dry=is_dry)
     fingerprint = ws.store.write(ORDERS, session, frame)
     if outcome.cause is not None:
@@ -251,7 +265,6 @@ def _decide(
     require_decidable(ws, session, books, identity)
     inputs = gather_inputs(ws, session, books, plan.strategy)
     taken = inputs_to_decision(inputs, ws.market, execution=plan.execution, rules=plan.rules)
-    latest = books.reconciliations.latest()
     working = books.decisions.commitments(session).working
     sources = gather_gate_sources(
         ws,
@@ -259,11 +272,12 @@ def _decide(
         around,
         symbols={line.symbol for line in taken.lines}
         | {record.intent.symbol for record in working},
-        reconciled=None if latest is None else latest[0],
+        reconciled=books.reconciliations.compared(),
         context=inputs_to_context(inputs, ws.market, plan.execution),
     )
 
     def judge(bound: Commitments) -> GatedDecision:
+        require_alone(bound, session)
         return _judge(taken, sources, plan, bound)
 
     return books.decisions.record_decision(identity, judge, session=session)

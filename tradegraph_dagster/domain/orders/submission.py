@@ -6,13 +6,17 @@ the ledger before anything is sent, and the broker takes an id once. In one run:
 1. Take the lease (`turn`). Another run that sends has it: stop.
 2. Recover what an earlier run left SUBMITTING or UNKNOWN: ask the broker by the order's id. What it
    has is compared and taken over. What it never saw is sent again under the same id, but only after
-   the grace in which it may still show up and after two misses that are apart; that call refused
-   proves nothing of the first one. Of a cancel that was asked for, it is asked what came of it.
+   the grace in which it may still show up and after two misses that are apart. That call refused
+   proves nothing of the first one: the broker is asked through another grace, and only an order
+   that it does not have then is REJECTED. Of a cancel that was asked for, it is asked what came of
+   it.
 3. Send the intents (`sending`), sales first, at the pace that gate 20 allows: the ledger's permit
    marks the order SUBMITTING, one call goes out, the answer is stored. An ambiguous answer makes
    the order UNKNOWN, and it is recovered on the spot.
 4. Give the lease back.
 
+An order that the book does not bear any more ends before it is sent, and an open incident holds
+back its symbol; the others go on.
 After the deadline nothing is sent, and what may have arrived is still asked about. Whatever stops
 the sending leaves orders that a later run picks up here, or that the close ends.
 A dry run looks at everything, sends nothing and leaves intents as they are.
@@ -20,7 +24,7 @@ A dry run looks at everything, sends nothing and leaves intents as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,7 +33,9 @@ from tradegraph_dagster.domain.core.errors import (
     OrderStateUnknown,
     TradeGraphError,
 )
+from tradegraph_dagster.domain.orders.incidents import changed_book_incident
 from tradegraph_dagster.domain.orders.intents import in_sending_order
+from tradegraph_dagster.domain.orders.order_machine import BOOK_CHANGED, NEEDED_MISSES, REFUSED
 from tradegraph_dagster.domain.orders.pace import Pace
 from tradegraph_dagster.domain.orders.schema import EventSource, OrderRecord, OrderStatus
 from tradegraph_dagster.domain.orders.sending import (
@@ -41,7 +47,6 @@ from tradegraph_dagster.domain.orders.sending import (
 from tradegraph_dagster.domain.orders.turn import Turn
 
 TO_RECOVER = frozenset({OrderStatus.SUBMITTING, OrderStatus.UNKNOWN})
-NEEDED_MISSES = 2
 _TO_DO = TO_RECOVER | {OrderStatus.INTENT, OrderStatus.PENDING_CANCEL}
 
 # An order while its fate is open, and what stops the sending.
@@ -71,6 +76,7 @@ def submit_orders(
     policy: SubmissionPolicy,
     *,
     deadline: datetime | None,
+    stale: Mapping[str, str] | None = None,
 ) -> Submission:
     """Recover and send the orders of one session.
 
@@ -79,11 +85,13 @@ def submit_orders(
         ports: The ledger, the broker and time.
         policy: How far to go, and how patient to be.
         deadline: From here on nothing is sent: what was not is DENIED. None for a replay.
+        stale: Order -> why the book does not bear it any more. One that never left ends so.
 
     Raises:
         StoreUnavailable: The ledger is gone; whatever it last heard of is recovered later.
     """
     run = _Run(ports, policy, deadline, records)
+    run.stale = stale or {}
     to_do = [one for one in records if one.status in _TO_DO]
     if to_do:
         run.go_through(in_sending_order(to_do))
@@ -99,6 +107,7 @@ class _Run:
         records: Sequence[OrderRecord],
     ) -> None:
         self.outcome = Submission()
+        self.stale: Mapping[str, str] = {}
         self._ports = ports
         self._policy = policy
         self._turn = Turn(
@@ -128,6 +137,8 @@ class _Run:
                     self._deny(record)
                 elif self.outcome.cause is None:
                     self.outcome.cause = self._send_intent(record)
+            held_back = next(iter(self._sender.blocked.values()), None)
+            self.outcome.cause = self.outcome.cause or held_back
         finally:
             self._turn.end()
 
@@ -136,6 +147,9 @@ class _Run:
         if sender.is_dry:
             self.outcome.not_sent.append(name)
             return sender.refusal(record.intent)
+        if name in self.stale:
+            self._expire(record, OrderStatus.DENIED)
+            return None
         if not sender.keep_pace():
             return stop(record.intent, "another run is sending; wait for its end")
         if sender.is_too_late:
@@ -150,6 +164,13 @@ class _Run:
     def _deny(self, record: OrderRecord) -> None:
         reason = f"not sent by {self._sender.deadline}"
         self._sender.say(record.intent, OrderStatus.DENIED, reason)
+
+    def _expire(self, record: OrderRecord, status: OrderStatus) -> None:
+        """End an order that never left, and that the book does not bear any more."""
+        reason = self.stale[record.intent.client_order_id]
+        incident = changed_book_incident(record.intent, reason)
+        self._ports.books.incidents.raise_incidents([incident])
+        self._sender.say(record.intent, status, f"{BOOK_CHANGED}{reason}")
 
     def _recover(self, records: Sequence[OrderRecord]) -> TradeGraphError | None:
         """Ask until the fate of each is known: all of them in one round, then wait for the next."""
@@ -205,10 +226,24 @@ class _Run:
         if self._sender.is_dry:
             self.outcome.not_sent.append(name)
             return None, None
-        may_resend = not self._sender.is_too_late and self._may_resend(record, missed)
-        return self._resend(missed) if may_resend else (missed, None)
+        return self._settle(missed) if self._never_arrived(record, missed) else (missed, None)
 
-    def _may_resend(self, before: OrderRecord, missed: OrderRecord) -> bool:
+    def _settle(self, record: OrderRecord) -> _Fate:
+        """What becomes of an order that never arrived: no call of the past can bring it any more.
+
+        Where its newest call was refused it is as good as refused at the first; where the book
+        bears it, it is sent again.
+        """
+        if record.reason.startswith(REFUSED):
+            self._sender.say(record.intent, OrderStatus.REJECTED, record.reason)
+            return None, None
+        if record.intent.client_order_id in self.stale:
+            # Not DENIED: should it turn up after all, its fills are late ones.
+            self._expire(record, OrderStatus.EXPIRED)
+            return None, None
+        return (record, None) if self._sender.is_too_late else self._resend(record)
+
+    def _never_arrived(self, before: OrderRecord, missed: OrderRecord) -> bool:
         """Whether the grace is over, by the ledger's time or by this run's own waiting."""
         policy = self._policy
         waited = self._ports.stopwatch.seconds() - self._asked_since[before.intent.client_order_id]
@@ -230,6 +265,8 @@ class _Run:
             return record, None
         cause = self._sender.send(record)
         self._asked_since[name] = self._ports.stopwatch.seconds()
+        if name in self._sender.blocked:
+            return None, cause
         fresh = self._ports.books.orders.order(name) or record
         return (fresh if fresh.status in TO_RECOVER else None), cause
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
 from tradegraph_dagster.domain.orders.intents import DENIED_BY
-from tradegraph_dagster.domain.orders.order_machine import NEVER_SEEN
+from tradegraph_dagster.domain.orders.order_machine import BOOK_CHANGED, NEVER_SEEN
 from tradegraph_dagster.domain.orders.schema import (
     FILLS,
     ORDERS,
@@ -21,6 +21,8 @@ from tradegraph_dagster.domain.risk.schema import RISK_DECISION, Line, RiskDecis
 
 NOT_SENT = "not sent"
 DRY_RUN = "not sent: dry run"
+# Of the rules' different words; the table has every line's.
+REASONS_SHOWN = 5
 
 
 def line_verdict(line: Line, target_shares: int) -> str:
@@ -54,10 +56,13 @@ def decision_to_frame(decision: RiskDecision) -> pl.DataFrame:
 def decision_to_facts(decision: RiskDecision) -> dict[str, float | int | str]:
     """What a person wants to know of a decision at a glance."""
     traded = [line for line in decision.lines if line.traded_shares]
+    changed = [line for line in decision.lines if line.reasons]
+    words = sorted({reason for line in changed for reason in line.reasons})
     return {
         "equity": float(decision.equity),
         "orders": len(traded),
-        "changed_by_rules": sum(bool(line.reasons) for line in decision.lines),
+        "changed_by_rules": len(changed),
+        **({"changed_because": "; ".join(words[:REASONS_SHOWN])} if words else {}),
         "rules_applied": ", ".join(decision.rules_applied),
     }
 
@@ -111,6 +116,8 @@ def fills_to_frame(fills: Sequence[Fill]) -> pl.DataFrame:
 
 def _outcome(record: OrderRecord, *, is_dry: bool) -> dict[str, str]:
     status, reason = record.status, record.reason
+    if reason.startswith(BOOK_CHANGED):
+        return {"status": OrderStatus.DENIED.value, "reason": reason}
     if status in (OrderStatus.INTENT, OrderStatus.DENIED):
         unsent = DRY_RUN if is_dry else NOT_SENT
         reason = reason if reason.startswith(DENIED_BY) else unsent

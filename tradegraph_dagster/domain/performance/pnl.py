@@ -169,17 +169,6 @@ def dividends(bookings: Sequence[Booking]) -> Decimal:
     return sum((booking.cash for booking in bookings if booking.kind == DIVIDEND), ZERO)
 
 
-def _adjustments(bookings: Sequence[Booking]) -> Decimal:
-    """Cash that is no dividend and no money from outside."""
-    known = FLOW_KINDS | {DIVIDEND}
-    return sum((booking.cash for booking in bookings if booking.kind not in known), ZERO)
-
-
-def _deposits(bookings: Sequence[Booking]) -> Decimal:
-    """Cash from outside, less what left."""
-    return sum((booking.cash for booking in bookings if booking.kind in FLOW_KINDS), ZERO)
-
-
 def universe_to_benchmark(universe: pl.DataFrame, bars: pl.DataFrame) -> Benchmark:
     """Equal-weight mean return of the names that were members one session earlier.
 
@@ -201,6 +190,17 @@ def universe_to_benchmark(universe: pl.DataFrame, bars: pl.DataFrame) -> Benchma
     # An exactly rounded sum does not depend on the order of the names.
     mean = math.fsum(priced) / names if names else 0.0
     return Benchmark(mean, names, names - len(priced))
+
+
+def _adjustments(bookings: Sequence[Booking]) -> Decimal:
+    """Cash that is no dividend and no money from outside."""
+    known = FLOW_KINDS | {DIVIDEND}
+    return sum((booking.cash for booking in bookings if booking.kind not in known), ZERO)
+
+
+def _deposits(bookings: Sequence[Booking]) -> Decimal:
+    """Cash from outside, less what left."""
+    return sum((booking.cash for booking in bookings if booking.kind in FLOW_KINDS), ZERO)
 
 
 def _flow(booking: Booking, prices: Mapping[str, float]) -> Decimal:

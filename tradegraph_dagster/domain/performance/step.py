@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -13,10 +13,10 @@ from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.money import ZERO
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.orders.accounting import executions_to_book
+from tradegraph_dagster.domain.orders.accounting import book_through
 from tradegraph_dagster.domain.orders.ports import TradingBooks
 from tradegraph_dagster.domain.orders.prices import read_prices
-from tradegraph_dagster.domain.orders.schema import Book, Booking, Fill
+from tradegraph_dagster.domain.orders.schema import Book
 from tradegraph_dagster.domain.performance.attribution import NOBODY, Share, attribute
 from tradegraph_dagster.domain.performance.lines import (
     Line,
@@ -40,6 +40,9 @@ from tradegraph_dagster.domain.performance.schema import (
 )
 from tradegraph_dagster.domain.reconciliation.schema import POSITIONS
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
+
+# Of a session's symbols in words; the table has them all.
+SYMBOLS_SHOWN = 10
 
 
 def measure_session(
@@ -79,9 +82,27 @@ def measure_session(
     return (
         Written(session, 1, ws.store.write(DAILY_PNL, session, account), facts),
         Written(
-            session, by_strategy.height, ws.store.write(STRATEGY_PNL, session, by_strategy), {}
+            session,
+            by_strategy.height,
+            ws.store.write(STRATEGY_PNL, session, by_strategy),
+            _lines_to_facts(by_strategy),
         ),
     )
+
+
+def _lines_to_facts(lines: pl.DataFrame) -> dict[str, float | int | str]:
+    """Each strategy's profit of the session, and the symbols that moved it most."""
+    facts: dict[str, float | int | str] = {
+        f"pnl_{strategy or 'nobody'}": pnl
+        for strategy, pnl in lines.group_by("strategy", maintain_order=True)
+        .agg(pl.col("pnl").sum())
+        .iter_rows()
+    }
+    largest = lines.sort(pl.col("pnl").abs(), descending=True).head(SYMBOLS_SHOWN)
+    words = [
+        f"{row['symbol'] or 'account'} {row['pnl']:+.2f}" for row in largest.iter_rows(named=True)
+    ]
+    return facts | ({"largest_moves": ", ".join(words)} if words else {})
 
 
 def _lines_before(ws: Workspace, session: date, books: TradingBooks) -> dict[LineKey, Line]:
@@ -132,18 +153,12 @@ def _gather_activity(ws: Workspace, session: date, books: TradingBooks) -> Sessi
     began = bool(old_fills or old_bookings)
     return SessionActivity(
         session=session,
-        book=_fold(ws, session, fills, bookings),
-        book_before=_fold(ws, ws.calendar.previous(session), old_fills, old_bookings)
+        book=book_through(ws, session, fills, bookings),
+        book_before=book_through(ws, ws.calendar.previous(session), old_fills, old_bookings)
         if began
         else Book(session=None, positions={}, cash=ZERO, fees=ZERO),
         fills=[fill for fill in fills if fill.session == session],
         bookings=[booking for booking in bookings if booking.session == session],
-    )
-
-
-def _fold(ws: Workspace, session: date, fills: Sequence[Fill], bookings: Sequence[Booking]) -> Book:
-    return executions_to_book(
-        fills, bookings, session=session, unsellable_sessions=ws.market.unsellable_sessions
     )
 
 

@@ -6,9 +6,10 @@ that was compared, and makes that one equal. Materialise its positions again aft
 
 from __future__ import annotations
 
-from tradegraph_dagster.domain.core.errors import InvariantBroken, NotReconciled
+from tradegraph_dagster.domain.core.errors import NotReconciled
 from tradegraph_dagster.domain.core.money import ZERO
 from tradegraph_dagster.domain.markets.workspace import Workspace
+from tradegraph_dagster.domain.orders.bookkeeping import not_open
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.orders.schema import Booking, Incident
 from tradegraph_dagster.domain.reconciliation.schema import ADJUSTMENT, BREAKS, Break
@@ -43,7 +44,7 @@ def acknowledge_incident(
         incident was no break.
 
     Raises:
-        InvariantBroken: No such open incident.
+        ConfigError: No such open incident.
         NotReconciled: No session was compared yet.
         BrokerUnavailable: The broker cannot be asked; nothing was written.
     """
@@ -62,10 +63,7 @@ def acknowledge_incident(
 def _open_incident(books: TradingBooks, incident_id: str) -> Incident:
     standing = {incident.incident_id: incident for incident in books.incidents.open_incidents()}
     if incident_id not in standing:
-        raise InvariantBroken(
-            f"found no open incident {incident_id}, expected one of "
-            f"{', '.join(standing) or 'none: all are acknowledged'}"
-        )
+        raise not_open(incident_id, standing)
     return standing[incident_id]
 
 

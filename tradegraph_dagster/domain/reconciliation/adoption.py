@@ -18,6 +18,7 @@ from tradegraph_dagster.domain.orders.schema import (
     OrderRecord,
     OrderStatus,
 )
+from tradegraph_dagster.domain.orders.sending import answer_to_event
 from tradegraph_dagster.domain.reconciliation.schema import (
     Adoption,
     Break,
@@ -64,7 +65,7 @@ def _events(ledger: LedgerView, broker: BrokerView) -> Iterator[OrderEvent]:
         if theirs is None or record.status is OrderStatus.INTENT or record.status.is_terminal:
             # What was never sent is not moved by an answer; the break is named.
             continue
-        event = _to_event(theirs)
+        event = answer_to_event(theirs, EventSource.RECONCILIATION)
         if _is_shown_by_fills(record, theirs) and event_to_transition(record, event).is_change:
             yield event
 
@@ -72,16 +73,3 @@ def _events(ledger: LedgerView, broker: BrokerView) -> Iterator[OrderEvent]:
 def _is_shown_by_fills(record: OrderRecord, theirs: BrokerOrder) -> bool:
     """Fills make an order filled, the broker's status does not."""
     return theirs.status is not OrderStatus.FILLED or record.filled_shares >= theirs.filled_shares
-
-
-def _to_event(theirs: BrokerOrder) -> OrderEvent:
-    return OrderEvent(
-        client_order_id=theirs.client_order_id,
-        status=theirs.status,
-        source=EventSource.RECONCILIATION,
-        broker_order_id=theirs.broker_order_id,
-        filled_shares=theirs.filled_shares,
-        updated_at=theirs.updated_at,
-        reason=theirs.reason,
-        raw=theirs.raw,
-    )

@@ -52,6 +52,8 @@ from tradegraph_dagster.domain.reconciliation.views import (
 
 # Brokers book bonus shares up to two weeks after the ex-date.
 SUSPECT_WINDOW_SESSIONS = 10
+# Of breaks in words; the table has them all.
+BREAKS_SHOWN = 10
 
 
 def reconcile_session(
@@ -154,7 +156,7 @@ def _keep(
         Written(session, frame.height, ws.store.write(schema, session, frame), facts)
         for schema, frame, facts in (
             (POSITIONS, positions, {"cash": cash}),
-            (BREAKS, breaks, _count_kinds(breaks)),
+            (BREAKS, breaks, _breaks_to_facts(breaks)),
         )
     ]
     books.reconciliations.record_reconciliation(
@@ -178,6 +180,13 @@ def _earlier_prices(ws: Workspace, session: date) -> dict[str, float]:
     return dict(zip(positions["symbol"], positions["last_price"], strict=True))
 
 
-def _count_kinds(breaks: pl.DataFrame) -> Mapping[str, float | int | str]:
+def _breaks_to_facts(breaks: pl.DataFrame) -> Mapping[str, float | int | str]:
+    """How many of each kind, and the first of them in words."""
     kinds: list[str] = breaks["kind"].to_list()
-    return {"breaks": len(kinds)} | {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+    words = [
+        f"{row['symbol'] or 'account'}: {row['kind']}: expected {row['expected']}, "
+        f"found {row['found']}"
+        for row in breaks.head(BREAKS_SHOWN).iter_rows(named=True)
+    ]
+    counted = {"breaks": len(kinds)} | {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+    return counted | ({"differs": "; ".join(words)} if words else {})

@@ -12,11 +12,11 @@ from datetime import date
 from tradegraph_dagster.domain.core.errors import StaleData
 from tradegraph_dagster.domain.core.ids import ORDER_PREFIX
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.orders.accounting import executions_to_book
+from tradegraph_dagster.domain.orders.accounting import book_through
+from tradegraph_dagster.domain.orders.admission import admit_executions
 from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.orders.schema import (
     Book,
-    Booking,
     BrokerStatement,
     Fill,
     OrderRecord,
@@ -48,7 +48,9 @@ def read_statement(broker: Broker, session: date) -> BrokerStatement:
 
 def read_book(ws: Workspace, session: date, books: TradingBooks) -> Book:
     """The ledger's positions and cash after a session."""
-    return _fold(ws, session, books.executions.fills(session), books.executions.bookings(session))
+    return book_through(
+        ws, session, books.executions.fills(session), books.executions.bookings(session)
+    )
 
 
 def read_adjustments(books: TradingBooks) -> dict[str, bool]:
@@ -73,7 +75,7 @@ def gather_ledger(
     fills = books.executions.fills(session)
     bookings = books.executions.bookings(session)
     return LedgerView(
-        _fold(ws, session, fills, bookings),
+        book_through(ws, session, fills, bookings),
         _orders(session, books, named),
         [fill for fill in fills if fill.session == session],
         [booking for booking in bookings if booking.session == session],
@@ -89,7 +91,9 @@ def gather_broker(session: date, books: TradingBooks, broker: Broker) -> BrokerV
         StaleData: Its statement is of another session.
     """
     statement = read_statement(broker, session)
-    fills, bookings = broker.executions(session)
+    # Under the names that the ledger knows them by; a person is told where they are booked.
+    executions = admit_executions(*broker.executions(session))
+    fills, bookings = executions.fills, executions.bookings
     named = names_at_broker(statement, fills)
     open_orders = {order.client_order_id: order for order in statement.open_orders}
     ours = [
@@ -118,9 +122,3 @@ def _orders(session: date, books: TradingBooks, named: Sequence[str]) -> list[Or
         if known is not None:
             found[name] = known
     return [record for _, record in sorted(found.items())]
-
-
-def _fold(ws: Workspace, session: date, fills: Sequence[Fill], bookings: Sequence[Booking]) -> Book:
-    return executions_to_book(
-        fills, bookings, session=session, unsellable_sessions=ws.market.unsellable_sessions
-    )

@@ -192,7 +192,10 @@ def _positions(lines: Lines) -> list[int]:
 
 def _check_promise(rule: RiskRule, before: Lines, after: Lines) -> Lines:
     if len(before) != len(after):
-        raise InvariantBroken(f"rule {rule.name} took {len(before)} lines, gave {len(after)}")
+        raise InvariantBroken(
+            f"rule {rule.name}: expected a line for each of {len(before)}, found {len(after)}; "
+            "mend the rule"
+        )
     for old, new in zip(before, after, strict=True):
         lower, upper = sorted((old.held_shares, old.approved_shares))
         kept = (new.symbol, new.held_shares, new.sellable_shares, new.price) == (

@@ -24,7 +24,6 @@ from tradegraph_dagster.adapters.fake_alpaca.wire import (
     to_ns,
 )
 
-THANKSGIVING = date(2026, 11, 26)
 HALF_DAY = date(2026, 11, 27)
 
 

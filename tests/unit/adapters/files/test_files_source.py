@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.support.make_market_data import make_raw_bars
-from tests.support.source_cases import DAYS, ROOT, write_tushare_files
+from tests.support.source_cases import DAYS, write_tushare_files
 from tradegraph_dagster.adapters.files.actions import FilesActions
 from tradegraph_dagster.adapters.files.bars import FilesBars
 from tradegraph_dagster.adapters.files.folder import spell_symbol
@@ -33,7 +33,6 @@ from tradegraph_dagster.domain.markets.catalogue import load_market
 CN = load_market("cn")
 SESSIONS = DAYS[1:]
 BARS = make_raw_bars(DAYS)
-MAPPINGS = ROOT / "config" / "mappings"
 COLUMNS = {
     name: name for name in ("session", "symbol", "open", "high", "low", "close", "volume", "amount")
 }

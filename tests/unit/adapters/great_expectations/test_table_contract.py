@@ -71,8 +71,9 @@ def test_a_broken_row_shows_in_the_profile_and_a_gate_takes_it_out(
     column: str, change: dict[str, object]
 ) -> None:
     bars = damage(clean_bars(), DAY, NAME, **change)
-    assert (DAY, "*", BETWEEN + column, "warn") in violations(bars)
-    assert {session for session, *_ in violations(bars)} == {DAY}
+    found = violations(bars)
+    assert (DAY, "*", BETWEEN + column, "warn") in found
+    assert {session for session, *_ in found} == {DAY}
     rows = bars_to_findings(gate_input(bars), load_gates()).filter(
         pl.col("session") == DAY,
         pl.col("symbol").is_in([NAME, "*"]),

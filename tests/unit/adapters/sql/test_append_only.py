@@ -35,12 +35,6 @@ COLUMN = {
 TABLES = tuple(COLUMN)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlPlace]:
-    with sql_place(request.param, tmp_path) as where:
-        yield where
-
-
 @pytest.fixture
 def ledger(place: SqlPlace) -> Iterator[SqlLedger]:
     opened = place.open()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -22,7 +21,6 @@ from tests.support.ledgers import (
     make_incident,
     make_order,
     record_orders,
-    sql_place,
     take_lease,
 )
 from tests.support.postgres import postgres_url
@@ -80,19 +78,6 @@ ACTS: dict[str, Act] = {
         SESSION, breaks=0, fingerprint="f"
     ),
 }
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlPlace]:
-    with sql_place(request.param, tmp_path) as where:
-        yield where
-
-
-@pytest.fixture
-def ledger(place: SqlPlace) -> Iterator[SqlLedger]:
-    opened = place.open()
-    yield opened
-    opened.close()
 
 
 def everything(ledger: SqlLedger, market: str) -> dict[str, list[tuple[Any, ...]]]:

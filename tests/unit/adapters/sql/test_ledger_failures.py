@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.ledgers import (
     NOW,
     SqlPlace,
-    make_booking,
     make_fill,
     record_orders,
     sql_place,
@@ -17,20 +18,16 @@ from tests.support.ledgers import (
 from tests.support.make_chain import KEY
 from tests.support.postgres import postgres_url
 from tradegraph_dagster.adapters.memory.clock import FixedClock
-from tradegraph_dagster.adapters.sql.engine import open_engine
+from tradegraph_dagster.adapters.sql.engine import open_engine, reading
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger, create_schema, open_ledger
+from tradegraph_dagster.domain.audit.redaction import Redactor
 from tradegraph_dagster.domain.core.errors import (
     ConfigError,
     InvariantBroken,
     StoreError,
     StoreUnavailable,
+    TradeGraphError,
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> SqlPlace:
-    with sql_place(request.param, tmp_path) as where:
-        return where
 
 
 def open_at(url: str) -> SqlLedger:
@@ -59,9 +56,20 @@ def test_markets_share_a_database_and_nothing_else(place: SqlPlace) -> None:
 @pytest.mark.parametrize("money", [Decimal("NaN"), Decimal("Infinity")])
 def test_money_must_be_a_number(place: SqlPlace, money: Decimal) -> None:
     with pytest.raises(InvariantBroken, match="finite Decimal"):
-        place.open().books.executions.record_executions(
-            [], [make_booking(place.market, cash=money)]
-        )
+        record_orders(place.open().books, place.market, equity=money)
+
+
+def test_a_secret_in_a_reason_is_kept_nowhere(place: SqlPlace) -> None:
+    books = place.open(redactor=Redactor("canary-1")).books
+    books.kill_switch.engage(reason="login with canary-1 failed", actor="ann")
+    assert books.kill_switch.engaged() == "login with [redacted] failed"
+
+
+def test_an_error_does_not_repeat_what_was_to_be_written(place: SqlPlace) -> None:
+    query, values = text("SELECT nothing FROM decisions\nWHERE x = :x"), {"x": "canary-1"}
+    with pytest.raises(TradeGraphError) as caught, reading(place.open().engine) as connection:
+        connection.execute(query, values)
+    assert "canary-1" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_secrets_do_not_reach_the_database(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,25 +14,11 @@ from tests.support.ledgers import (
     make_fill,
     record_orders,
     send,
-    sql_place,
 )
 from tests.support.postgres import postgres_url
 from tradegraph_dagster.adapters.sql.engine import open_engine
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger
 from tradegraph_dagster.domain.orders.schema import OrderStatus
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlPlace]:
-    with sql_place(request.param, tmp_path) as where:
-        yield where
-
-
-@pytest.fixture
-def ledger(place: SqlPlace) -> Iterator[SqlLedger]:
-    opened = place.open()
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("nth", range(4))

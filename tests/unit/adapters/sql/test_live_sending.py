@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +16,12 @@ from tests.support.ledgers import (
     make_incident,
     record_orders,
     send,
-    sql_place,
 )
 from tradegraph_dagster.adapters.sql.ledger import SqlLedger
 from tradegraph_dagster.domain.access.schema import LiveLease
 from tradegraph_dagster.domain.orders.schema import OrderStatus, SendVerdict, Venue
 
 LIVE = Venue("api.alpaca.markets", "A1", is_live=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlPlace]:
-    with sql_place(request.param, tmp_path) as where:
-        yield where
 
 
 def agree(ledger: SqlLedger, breaks: int = 0) -> None:
@@ -102,8 +94,8 @@ def test_books_that_were_never_compared_hold_it_back(place: SqlPlace) -> None:
 @pytest.mark.parametrize(
     ("change", "verdict"),
     [
-        ({}, SendVerdict.UNARMED),
-        ({"symbol": ""}, SendVerdict.UNARMED),
+        ({}, SendVerdict.BLOCKED),
+        ({"symbol": ""}, SendVerdict.BLOCKED),
         ({"symbol": "000001.SZ"}, SendVerdict.GO),
         ({"blocks": False}, SendVerdict.GO),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import NOW, SqlPlace, sql_place
+from tests.support.ledgers import NOW, SqlPlace
 from tradegraph_dagster.adapters.memory.source_health import MemorySourceHealth
 from tradegraph_dagster.adapters.sql.source_health import SqlSourceHealth, open_source_health
 from tradegraph_dagster.domain.core.errors import StoreUnavailable
@@ -17,12 +17,6 @@ from tradegraph_dagster.domain.market_data.health import DataKind, SourceHealth
 from tradegraph_dagster.domain.market_data.ports import SourceHealthBook
 
 WRITERS, EACH = 4, 10
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> SqlPlace:
-    with sql_place(request.param, tmp_path) as where:
-        return where
 
 
 def open_at(place: SqlPlace) -> SqlSourceHealth:

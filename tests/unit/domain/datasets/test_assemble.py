@@ -11,11 +11,7 @@ import pytest
 
 from tests.support.make_bars import weekdays
 from tradegraph_dagster.domain.core.frames import FrameSchema, conform_frame
-from tradegraph_dagster.domain.datasets.assemble import (
-    frames_to_dataset,
-    rows_of_sessions,
-    standardise_label,
-)
+from tradegraph_dagster.domain.datasets.assemble import frames_to_dataset, standardise_label
 from tradegraph_dagster.domain.datasets.schema import LABELS, Dataset
 from tradegraph_dagster.domain.features.schema import FeatureSet
 from tradegraph_dagster.domain.universe.schema import UNIVERSE
@@ -78,8 +74,7 @@ def test_keeps_labelled_members_in_order() -> None:
 def test_rows_that_could_not_be_entered_are_kept_and_marked() -> None:
     found = dataset()
     assert found.is_entry_tradable.tolist() == [True, False, True, True, False, True, True]
-    block = rows_of_sessions(found, DAYS[2:])
-    assert block.is_entry_tradable.tolist() == [False, True, True]
+    assert dataset(DAYS[2:]).is_entry_tradable.tolist() == [False, True, True]
 
 
 def test_columns_follow_the_set_and_missing_stays_nan() -> None:
@@ -105,11 +100,13 @@ def test_unsorted_input_gives_the_same_rows() -> None:
     assert shuffled.symbols.tolist() == dataset().symbols.tolist()
 
 
-def test_rows_of_a_block_equal_the_block_loaded_alone() -> None:
-    block, alone = rows_of_sessions(dataset(), DAYS[1:]), dataset(DAYS[1:])
-    assert block.x.tobytes() == alone.x.tobytes()
-    assert block.y.tolist() == alone.y.tolist()
-    assert block.symbols.tolist() == alone.symbols.tolist()
+def test_sessions_loaded_alone_equal_the_same_in_a_range() -> None:
+    whole, alone = dataset(), dataset(DAYS[1:])
+    kept = np.isin(whole.sessions, alone.sessions)
+    assert kept.sum() == 5
+    assert whole.x[kept].tobytes() == alone.x.tobytes()
+    assert whole.y[kept].tolist() == alone.y.tolist()
+    assert whole.symbols[kept].tolist() == alone.symbols.tolist()
 
 
 def test_label_becomes_the_z_score_of_its_session() -> None:
@@ -129,6 +126,6 @@ def test_session_that_says_nothing_about_names_becomes_zero() -> None:
     flat = replace(dataset(), y=np.array([0.1, 0.1, 0.04, 0.06, 0.3, 0.3, 0.3]))
     scores = standardise_label(flat).y
     assert scores[[0, 1, 4, 5, 6]].tolist() == [0] * 5
-    single = rows_of_sessions(dataset(), DAYS[:1])
+    single = dataset(DAYS[:1])
     one = replace(single, x=single.x[:1], y=single.y[:1], sessions=single.sessions[:1])
     assert standardise_label(one).y.tolist() == [0]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,6 +18,7 @@ from tradegraph_dagster.domain.core.errors import (
     StaleData,
     StoreUnavailable,
 )
+from tradegraph_dagster.domain.core.ids import decision_id
 from tradegraph_dagster.domain.corporate_actions.schema import CORPORATE_ACTIONS
 from tradegraph_dagster.domain.features.schema import FEATURES
 from tradegraph_dagster.domain.orders.schema import OrderStatus
@@ -314,3 +317,25 @@ def test_shares_that_are_transferred_in_hide_no_loss(world: World, rule, limits)
     world.put_weights(world.sessions[2], {"CCC": 0.2})
     frame = world.decide(world.sessions[3], rules={**RULES, rule: limits})
     assert rule in row(frame, "CCC")["reasons"]
+
+
+def test_a_strategy_that_decides_in_the_meantime_is_found_in_the_transaction(world: World) -> None:
+    """Both looked at the orders of the session while there were none."""
+    session, decisions = world.sessions[1], world.books.decisions
+
+    class Late(type(decisions)):
+        def record_decision(self, *args: Any, **options: Any) -> Any:
+            world.books = kept
+            world.decide(session, strategy="faster")
+            return super().record_decision(*args, **options)
+
+    kept = world.books
+    world.books = replace(kept, decisions=Late(decisions._kept))
+    with pytest.raises(InvariantBroken, match=r"dec-.* already has orders: one strategy decides"):
+        world.decide(session)
+    deciders = {record.intent.decision_id for record in kept.orders.orders(session)}
+    assert deciders == {decision_id(market="plain", strategy="faster", session=session)}
+    assert (
+        kept.decisions.decision(decision_id(market="plain", strategy="test", session=session))
+        is None
+    )

@@ -31,10 +31,10 @@ from tradegraph_dagster.domain.orders.schema import (
     OrderRecord,
     OrderStatus,
 )
-from tradegraph_dagster.domain.orders.valuation import SUSPENDED
+from tradegraph_dagster.domain.orders.valuation import QUARANTINED, SUSPENDED
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
 from tradegraph_dagster.domain.risk.gate_catalogue import configured_gates
-from tradegraph_dagster.domain.risk.order_gate import judge_orders
+from tradegraph_dagster.domain.risk.order_gate import GateOutcome, judge_orders
 from tradegraph_dagster.domain.risk.schema import ExecutionPolicy
 from tradegraph_dagster.domain.signals.schema import FORECASTS, TARGET_WEIGHTS
 
@@ -58,7 +58,7 @@ def gather(world: World, *symbols: str) -> GateSources:
         inputs,
         world.surroundings(session),
         symbols=symbols or ("AAA", "BBB"),
-        reconciled=world.sessions[-2],
+        reconciled=world.books.reconciliations.compared(),
         context=inputs_to_context(inputs, world.ws.market, ExecutionPolicy()),
     )
 
@@ -87,6 +87,18 @@ class TestEnvironment:
         assert found.reconciled_session == last
         assert (found.mode, found.halt, found.lock_refusal) == ("paper", None, None)
         assert (found.model_version, found.model_refusal) == ("1", None)
+
+    @pytest.mark.parametrize("is_replay", [False, True])
+    def test_it_says_when_the_books_were_really_compared(
+        self, world: World, is_replay: bool
+    ) -> None:
+        """A replay has instants of its history only."""
+        around = replace(world.surroundings(world.sessions[-1]), is_replay=is_replay)
+        world.surroundings = lambda session: around
+        close = world.ws.calendar.close_at(world.sessions[-2])
+        assert world.clock.now() != close
+        found = gather(world).base.environment.reconciled_at
+        assert found == (close if is_replay else world.clock.now())
 
     def test_a_model_that_must_not_be_traded_is_named(self, world: World) -> None:
         around = replace(
@@ -153,6 +165,23 @@ class TestInstruments:
         assert found.refusal == SUSPENDED
         assert found.quote_price is not None
 
+    def test_an_old_price_is_of_its_own_session_and_fails_its_gate(self, world: World) -> None:
+        edit(world, "AAA", -3, is_suspended=True, close=None, volume=None)
+        edit(world, "AAA", -2, is_suspended=True, close=None, volume=None)
+        last = world.sessions[-2]
+        trusted = world.ws.store.read(VALIDATED_BARS, [last]).filter(pl.col("symbol") != "BBB")
+        world.ws.store.write(VALIDATED_BARS, last, trusted)
+        sources = gather(world)
+        found = sources.base.instruments
+        assert (found["AAA"].refusal, found["AAA"].quote_session) == (SUSPENDED, world.sessions[-4])
+        close = Decimal(str(bar(world, "BBB", -3)["last_raw_close"]))
+        assert found["BBB"].refusal == QUARANTINED
+        assert (found["BBB"].quote_price, found["BBB"].quote_session) == (close, world.sessions[-3])
+        gates = [one for one in configured_gates("strict", {}) if one[0].name == "quote_fresh"]
+        proposed = [make_proposal(client_order_id=name, symbol=name) for name in ("AAA", "BBB")]
+        judged = judge_orders(proposed, sources.base, gates)
+        assert [one.results[0].outcome for one in judged] == [GateOutcome.FAIL] * 2
+
     def test_who_is_not_listed_is_refused_and_has_no_known_limits(self, world: World) -> None:
         last = world.sessions[-2]
         bars = world.bars.filter((pl.col("session") == last) & (pl.col("symbol") != "AAA"))
@@ -207,7 +236,7 @@ class TestAccount:
         held = account.shares["AAA"]
         assert held > 0
         assert account.sellable["AAA"] == held
-        assert account.holders == {"AAA": frozenset({"test"})}
+        assert account.holders == {"AAA": frozenset({"nobody"})}
         assert account.start_equity is not None
 
 

@@ -28,6 +28,7 @@ from tradegraph_dagster.domain.orders.ports import TradingBooks
 from tradegraph_dagster.domain.orders.schema import (
     ORDERS,
     BrokerOrder,
+    Incident,
     IncidentKind,
     OrderIntent,
     OrderStatus,
@@ -620,7 +621,7 @@ class TestModes:
 
 class TestRefusals:
     @pytest.mark.parametrize("first", ["lost", "late"])
-    def test_a_refused_resend_says_nothing_of_the_first_call(
+    def test_a_refused_resend_says_nothing_until_the_broker_was_asked_through_a_grace(
         self, world: World, first: str
     ) -> None:
         class Holding(OddBroker):
@@ -638,15 +639,19 @@ class TestRefusals:
                 raise OrderRefused("insufficient buying power")
 
         broker = Holding(world)
-        died = _outcome(lambda: run(world, broker))
+        began = world.clock.now()
+        run(world, broker)
         assert broker.sent[1] == broker.sent[0]
+        assert len(broker.sent) == 5
         if first == "late":
-            assert (died, statuses(world)) == (None, [OrderStatus.ACKED] * 4)
+            assert statuses(world) == [OrderStatus.ACKED] * 4
         else:
-            assert isinstance(died, OrderStateUnknown)
-            assert statuses(world)[0] is OrderStatus.UNKNOWN
+            assert world.clock.now() - began >= timedelta(seconds=30 + 30)
+            assert statuses(world) == ["rejected", "acked", "acked", "acked"]
+            reason = "the call was refused: insufficient buying power"
+            assert table(world)[0] == ("rejected", reason)
         world.settle(world.sessions[1])
-        end = OrderStatus.FILLED if first == "late" else OrderStatus.EXPIRED
+        end = OrderStatus.FILLED if first == "late" else OrderStatus.REJECTED
         assert statuses(world)[0] is end
         assert world.books.incidents.open_incidents() == ()
         assert world.books.kill_switch.engaged() is None
@@ -663,6 +668,105 @@ class TestRefusals:
 
         run(world, Busy(world))
         assert statuses(world) == ["rejected", "acked", "acked", "acked"]
+
+    def test_runs_without_patience_end_a_refused_order_that_never_left(self, world: World) -> None:
+        """The first run cannot connect; every later one asks, and only one sends."""
+
+        class Shut(OddBroker):
+            def submit(self, intent: OrderIntent) -> BrokerOrder:
+                raise BrokerUnavailable("connect refused; nothing was sent")
+
+        with pytest.raises(BrokerUnavailable):
+            run(world, Shut(world), policy=IMPATIENT)
+        assert statuses(world) == ["submitting", "intent", "intent", "intent"]
+        broker = OddBroker(world, 0, "before", OrderRefused("insufficient buying power"))
+        for number in range(12):
+            world.clock.advance(timedelta(seconds=10))
+            died = _outcome(
+                lambda number=number: run(
+                    world, broker, policy=IMPATIENT, holder=f"run-{number}", deadline=None
+                )
+            )
+            if died is None:
+                break
+            assert isinstance(died, OrderStateUnknown)
+        assert statuses(world) == ["rejected", "acked", "acked", "acked"]
+        assert len(broker.sent) == len(set(broker.sent)) == 4
+
+    def test_the_deadline_does_not_keep_a_refused_order_open(self, world: World) -> None:
+        class Refusing(OddBroker):
+            def submit(self, intent: OrderIntent) -> BrokerOrder:
+                self.sent.append(intent.client_order_id)
+                if len(self.sent) == 1:
+                    raise OrderStateUnknown("timed out")
+                raise OrderRefused("insufficient buying power")
+
+        broker = Refusing(world)
+        run(world, broker, deadline=world.clock.now() + timedelta(seconds=40))
+        assert statuses(world) == ["rejected", "denied", "denied", "denied"]
+        assert len(broker.sent) == 2
+
+
+class TestOpenIncidents:
+    def _raise(self, world: World, symbol: str) -> None:
+        incident = Incident("i", IncidentKind.BREAK_FOUND, world.sessions[1], symbol, "r", "e", "f")
+        world.books.incidents.raise_incidents([incident])
+
+    def test_one_holds_back_its_symbol_until_it_is_acknowledged(self, world: World) -> None:
+        self._raise(world, "BBB")
+        broker = OddBroker(world)
+        with pytest.raises(TradingHalted, match="incident is open: i; nothing was sent of order"):
+            run(world, broker)
+        assert statuses(world) == ["acked", "intent", "acked", "acked"]
+        assert len(broker.sent) == 3
+        world.books.incidents.acknowledge("i", actor="ann", reason="seen")
+        run(world, broker)
+        assert statuses(world) == ["acked"] * 4
+        assert len(broker.sent) == 4
+
+    def test_one_of_no_symbol_holds_back_all(self, world: World) -> None:
+        asked: list[str] = []
+
+        class Counting(type(world.books.orders)):
+            def begin_sending(self, *args: Any, **options: Any) -> Any:
+                asked.append(args[0])
+                return super().begin_sending(*args, **options)
+
+        self._raise(world, "")
+        broker, books = (
+            OddBroker(world),
+            replace(world.books, orders=Counting(world.books.orders._kept)),
+        )
+        with pytest.raises(TradingHalted, match="symbol=AAA"):
+            run(world, broker, books=books)
+        assert (broker.sent, statuses(world)) == ([], ["intent"] * 4)
+        assert len(asked) == 1
+
+    def test_one_that_comes_while_orders_go_out_holds_back_the_rest(self, world: World) -> None:
+        raising = self._raise
+
+        class Raising(OddBroker):
+            def submit(self, intent: OrderIntent) -> BrokerOrder:
+                if len(self.sent) == 1:
+                    raising(self.world, "CCC")
+                return super().submit(intent)
+
+        with pytest.raises(TradingHalted, match="symbol=CCC"):
+            run(world, Raising(world))
+        assert statuses(world) == ["acked", "acked", "intent", "acked"]
+
+    def test_an_order_that_never_arrived_is_not_sent_again_and_the_others_are_sent(
+        self, world: World
+    ) -> None:
+        with pytest.raises(ProcessDiedError):
+            run(world, OddBroker(world, 0, "before", ProcessDiedError()))
+        lapse(world)
+        self._raise(world, "AAA")
+        broker = OddBroker(world)
+        with pytest.raises(TradingHalted, match="symbol=AAA"):
+            run(world, broker, holder="run-2")
+        assert statuses(world) == ["submitting", "acked", "acked", "acked"]
+        assert len(broker.sent) == 3
 
 
 class TestPendingCancels:

@@ -184,6 +184,16 @@ def test_the_strategy_of_an_order_carries_its_profit(world: World) -> None:
     assert rows[-1]["net_exposure_frac"] == rows[-1]["gross_exposure_frac"]
 
 
+def test_the_facts_say_whose_profit_it_was_and_what_moved_it(world: World) -> None:
+    world.measure(SESSIONS[0])
+    _, by_strategy = measure_session(world.ws, session=SESSIONS[0], books=world.books)
+    (line,) = lines(world, SESSIONS[0])
+    assert by_strategy.facts == {
+        "pnl_momentum": line["pnl"],
+        "largest_moves": f"600000.SH {line['pnl']:+.2f}",
+    }
+
+
 def test_what_nobody_ordered_has_a_line_of_its_own(world: World) -> None:
     stray = make_fill(
         world.market,

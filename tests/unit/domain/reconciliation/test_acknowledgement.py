@@ -9,10 +9,10 @@ import pytest
 from tests.support.ledgers import NEXT_SESSION, SESSION, make_fill, make_incident
 from tests.support.reconciled_world import ReconciledWorld, reconciled_world
 from tradegraph_dagster.domain.core.errors import (
+    AccessDenied,
     BrokerUnavailable,
-    InvariantBroken,
+    ConfigError,
     NotReconciled,
-    TradingHalted,
 )
 from tradegraph_dagster.domain.orders.schema import Booking, BrokerOrder, IncidentKind, OrderStatus
 from tradegraph_dagster.domain.reconciliation.acknowledgement import acknowledge_incident
@@ -151,18 +151,18 @@ def test_nothing_is_acknowledged_by_nobody_or_without_a_reason(world: Reconciled
     world.reconcile()
     before = world.content()
     for changes in ({"actor": ""}, {"actor": "system"}, {"reason": " "}):
-        with pytest.raises(TradingHalted):
+        with pytest.raises(AccessDenied):
             acknowledge(world, **changes)
     assert world.content() == before
 
 
 def test_an_unknown_incident_is_refused_with_those_that_stand(world: ReconciledWorld) -> None:
-    with pytest.raises(InvariantBroken, match="all are acknowledged"):
+    with pytest.raises(ConfigError, match=r"somebody has acknowledged it$"):
         acknowledge(world, "break-nope")
     world.broker.cash += 5
     world.reconcile()
     standing = world.books.incidents.open_incidents()[0].incident_id
-    with pytest.raises(InvariantBroken, match=standing):
+    with pytest.raises(ConfigError, match=standing):
         acknowledge(world, "break-nope")
 
 

@@ -103,7 +103,9 @@ def test_a_drift_is_named_raised_and_found_once(world: ReconciledWorld, kind: Br
     seed(world)
     _, breaks = world.reconcile()
     assert world.breaks() == {(kind.value, symbol, reference)}
-    assert breaks.facts == {"breaks": 1, kind.value: 1}
+    words = str(breaks.facts["differs"])
+    assert breaks.facts == {"breaks": 1, kind.value: 1, "differs": words}
+    assert f": {kind.value}: expected " in words
     (incident,) = world.books.incidents.open_incidents()
     assert (incident.kind, incident.symbol) == (IncidentKind.BREAK_FOUND, symbol)
     assert incident.reference == f"{kind}:{reference}"

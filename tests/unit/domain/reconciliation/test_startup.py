@@ -74,16 +74,20 @@ def test_a_difference_with_an_incident_is_left_to_the_risk_gate(
 ) -> None:
     change(world)
     world.reconcile()
+    before = world.content()
     start(world)
-    for incident in list(world.books.incidents.open_incidents()):
-        acknowledge_incident(
-            world.ws,
-            incident.incident_id,
-            books=world.books,
-            broker=world.broker,
-            actor="ada",
-            reason="seen",
-        )
+    assert world.content() == before
+    (incident,) = world.books.incidents.open_incidents()
+    assert incident.blocks
+    acknowledge_incident(
+        world.ws,
+        incident.incident_id,
+        books=world.books,
+        broker=world.broker,
+        actor="ada",
+        reason="seen",
+    )
+    assert not world.books.incidents.open_incidents()
     start(world)
 
 
@@ -97,7 +101,9 @@ def test_orders_of_the_session_itself_and_of_others_are_no_strangers(
         BrokerOrder("tg1-n", "B8", OrderStatus.ACKED, 300, 0),
         BrokerOrder("by-hand", "B7", OrderStatus.ACKED, 300, 0),
     ]
+    before = world.content()
     start(world)
+    assert world.content() == before
 
 
 def test_what_cannot_be_read_is_not_equal(world: ReconciledWorld) -> None:

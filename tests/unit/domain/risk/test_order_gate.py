@@ -286,8 +286,6 @@ def test_a_working_sale_of_what_is_not_held_is_short(shares: dict[str, int]) -> 
 class TestSectors:
     """A name without a sector counts in every one: the largest there could be."""
 
-    LARGEST = Decimal(3_000) + 1_000
-
     def sector(self, scene: Scene) -> str:
         return ask("exposure_limits", scene).inputs["sector"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -28,11 +27,6 @@ def upgrade_schema(connection: Connection) -> None:
         raise ConfigError(
             f"{where} was made by a newer release ({error}); run that release, or restore a backup"
         ) from error
-
-
-def newest_revision() -> str | None:
-    """The last step there is."""
-    return ScriptDirectory.from_config(migration_config()).get_current_head()
 
 
 def migration_config() -> Config:

@@ -12,12 +12,14 @@ from tradegraph_dagster.domain.risk.lines import is_known
 from tradegraph_dagster.domain.risk.order_gate import Gate, GateResult
 from tradegraph_dagster.domain.risk.schema import ProposedOrder
 
+_ONE = Decimal(1)
+
 
 def judge_confidence(order: ProposedOrder, view: GateView, limits: Mapping[str, Any]) -> GateResult:
     """Deny a name that too few of the cross-section score below."""
     confidence, least = order.confidence, limits["min_confidence"]
     inputs = {"confidence": confidence, "min_confidence": least}
-    if not (is_known(confidence) and ZERO <= confidence <= ONE):
+    if not (is_known(confidence) and ZERO <= confidence <= _ONE):
         return GATE.cannot_tell(f"the forecast's confidence in {order.symbol}", inputs)
     return GATE.decides(
         confidence >= least,
@@ -26,7 +28,6 @@ def judge_confidence(order: ProposedOrder, view: GateView, limits: Mapping[str, 
     )
 
 
-ONE = Decimal(1)
 GATE = Gate(
     number=10,
     name="confidence",
