@@ -6,11 +6,14 @@ import json
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.make_lake import write_table
 from tradegraph_dagster.adapters.parquet.frame_store import ParquetFrameStore
 from tradegraph_dagster.cli.main import app
+from tradegraph_dagster.domain.registry.schema import CHAMPION
 from tradegraph_dagster.jobs import ADJUSTED, BARS
 
 RUN = CliRunner()
@@ -34,6 +37,22 @@ def test_status_of_an_empty_deployment() -> None:
     assert markets["cn"]["champion"] == "none"
     assert markets["cn"]["latest_closed"] == "2024-03-29"
     assert markets["us"]["reconciled"] == "never"
+
+
+def test_status_says_why_there_is_no_champion(tmp_path: Path) -> None:
+    row = {
+        "month": date(2024, 3, 1),
+        "effective_from": date(2024, 3, 1),
+        "model_version": None,
+        "candidate_version": "1",
+        "is_promoted": False,
+        "reason": "RankIC 0.001 is below 0.01",
+    }
+    frame = pl.DataFrame([row], schema=CHAMPION.dtypes)
+    write_table(tmp_path / "data" / "lake", "cn", CHAMPION, frame, [date(2024, 3, 1)])
+    markets = _json("status")[1]
+    assert markets["cn"]["champion"] == "none: RankIC 0.001 is below 0.01"
+    assert markets["us"]["champion"] == "none"
 
 
 def test_a_reason_is_needed() -> None:

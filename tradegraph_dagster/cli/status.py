@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from tradegraph_dagster.domain.performance.schema import DAILY_PNL
-from tradegraph_dagster.domain.registry.history import champion_as_of
+from tradegraph_dagster.domain.registry.history import champion_at, champion_history
 from tradegraph_dagster.resources.desk import MarketDesk
 
 
@@ -22,12 +22,21 @@ def market_status(desk: MarketDesk) -> dict[str, Any]:
         "validated_bars": _newest(desk, "validated_bars"),
         "features": _newest(desk, "features"),
         "target_weights": _newest(desk, "target_weights"),
-        "champion": champion_as_of(desk.workspace, closed) or "none",
+        "champion": _champion(desk, closed),
         "orders": _newest(desk, "orders"),
         "reconciled": f"{reconciled[0]}, {reconciled[1]} breaks" if reconciled else "never",
         "equity": f"{equity:,.2f} {desk.market.currency}" if equity is not None else "none",
         "kill_switch": desk.books.kill_switch.engaged() or "off",
     }
+
+
+def _champion(desk: MarketDesk, closed: date) -> str:
+    """Its version; where there is none, why the newest candidate did not become it."""
+    history = champion_history(desk.workspace)
+    version = champion_at(history, closed)
+    if version is None and not history.is_empty():
+        return f"none: {history['reason'][-1]}"
+    return version or "none"
 
 
 def _newest(desk: MarketDesk, table: str) -> str:
