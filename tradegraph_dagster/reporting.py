@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from packaging.version import Version
 
@@ -97,6 +96,9 @@ def _absent_models(manifest: Path, marts: Path) -> list[str]:
     models = {node["name"] for node in nodes if node["resource_type"] == "model"}
     if not marts.exists():
         return sorted(models)
+    # Every load of the code location would pay for it.
+    import duckdb
+
     with duckdb.connect(str(marts), read_only=True) as connection:
         found = connection.execute("select table_name from information_schema.tables").fetchall()
     return sorted(models - {name for (name,) in found})
