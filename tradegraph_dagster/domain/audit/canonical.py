@@ -20,7 +20,7 @@ def canonical_json(data: Any) -> str:
             readers would round, or text that is not Unicode.
     """
     text = json.dumps(
-        _ordered(data, "details"), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        _ordered(data, ("details",)), separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     try:
         text.encode()
@@ -29,24 +29,39 @@ def canonical_json(data: Any) -> str:
     return text
 
 
-def _ordered(data: Any, where: str) -> Any:
+def _ordered(data: Any, where: tuple[Any, ...]) -> Any:
     if data is None or isinstance(data, bool):
         return data
     if isinstance(data, str):
         return str(data)
     if isinstance(data, int):
         if abs(data) > LARGEST_INTEGER:
-            raise InvariantBroken(f"{where}: {data} is too large, write it as text")
+            raise InvariantBroken(f"{_path(where)}: {data} is too large, write it as text")
         return int(data)
     if isinstance(data, list | tuple):
-        return [_ordered(value, f"{where}[{index}]") for index, value in enumerate(data)]
+        return [_ordered(value, (where, index)) for index, value in enumerate(data)]
     if isinstance(data, Mapping):
-        wrong = [name for name in data if not isinstance(name, str)]
-        if wrong:
-            raise InvariantBroken(f"{where}: expected text as keys, found {wrong[0]!r}")
-        names = sorted(data, key=lambda name: str(name).encode("utf-16-be", "surrogatepass"))
-        return {str(name): _ordered(data[name], f"{where}.{name}") for name in names}
+        return {
+            str(name): _ordered(data[name], (where, name)) for name in _ordered_names(data, where)
+        }
     raise InvariantBroken(
-        f"{where}: expected text, integers, booleans, lists or maps, found "
+        f"{_path(where)}: expected text, integers, booleans, lists or maps, found "
         f"{type(data).__name__} {data!r}; write numbers with a fraction as text"
     )
+
+
+def _ordered_names(data: Mapping[Any, Any], where: tuple[Any, ...]) -> list[str]:
+    wrong = [name for name in data if not isinstance(name, str)]
+    if wrong:
+        raise InvariantBroken(f"{_path(where)}: expected text as keys, found {wrong[0]!r}")
+    if all(map(str.isascii, data)):
+        return sorted(data, key=str)
+    return sorted(data, key=lambda name: str(name).encode("utf-16-be", "surrogatepass"))
+
+
+def _path(where: tuple[Any, ...]) -> str:
+    """Such as `details.orders[3].side`; put together only where it is read, in an error."""
+    if len(where) == 1:
+        return str(where[0])
+    outer, name = where
+    return f"{_path(outer)}[{name}]" if isinstance(name, int) else f"{_path(outer)}.{name}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
 
 # A shorter value would be found inside ordinary words.
 SHORTEST_KNOWN = 6
+
+_NAMES_REMEMBERED = 1024
 
 _SECRET_NAME = re.compile(
     r"secret|passw|passphrase|token|credential|authori[sz]ation|api_?key|private|"
@@ -67,6 +70,8 @@ class Redactor:
         return _SECRET_VALUE.sub(REDACTED, data)
 
 
+# Names are few and come again with every order.
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def _is_secret_name(name: Any) -> bool:
     return isinstance(name, str) and bool(
         _SECRET_NAME.search(_CAMEL_HUMP.sub("_", name).lower().replace("-", "_"))

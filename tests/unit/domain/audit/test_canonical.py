@@ -26,3 +26,18 @@ def test_keys_sort_by_utf_16_as_rfc_8785_wants() -> None:
 def test_what_cannot_be_canonical_is_refused(wrong: Any) -> None:
     with pytest.raises(InvariantBroken):
         canonical_json(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"orders": [{"side": "buy"}, {"price": 1.5}]}, "details.orders[1].price: expected text"),
+        ({"a": [2**53]}, "details.a[0]: 9007199254740992 is too large"),
+        ({"a": {"b": {3: "x"}}}, "details.a.b: expected text as keys, found 3"),
+        (0.5, "details: expected text"),
+    ],
+)
+def test_the_error_says_where(wrong: Any, place: str) -> None:
+    with pytest.raises(InvariantBroken) as refusal:
+        canonical_json(wrong)
+    assert str(refusal.value).startswith(place)
