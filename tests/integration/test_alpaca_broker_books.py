@@ -236,6 +236,19 @@ def account_server(**changes: Any) -> RawServer:
     return RawServer(answer=lambda request: answers[request.target.partition("?")[0]])
 
 
+def activities_server(rows: list[dict[str, Any]]) -> RawServer:
+    """One page of activities of the order o-1, then an empty one."""
+    pages = iter([say(200, rows), say(200, [])])
+
+    def answer(request: Request) -> Act:
+        path = request.target.partition("?")[0]
+        if path == "/v2/account/activities":
+            return next(pages)
+        return say(200, [order_body(id="o-1")]) if path == "/v2/orders" else say(599)
+
+    return RawServer(answer=answer)
+
+
 def statement_of(server: RawServer, tmp_path: Path) -> BrokerStatement:
     broker = make_broker(make_setup(tmp_path, AFTER_THE_CLOSE), server.url, read_timeout_s=0.3)
     return broker.statement(SESSION)
@@ -391,15 +404,7 @@ def test_fills_are_read_to_the_microsecond_in_utc(tmp_path: Path) -> None:
         "transaction_time": FILLED_AT,
         "order_id": "o-1",
     }
-    pages = iter([say(200, [row]), say(200, [])])
-
-    def answer(request: Request) -> Act:
-        path = request.target.partition("?")[0]
-        if path == "/v2/account/activities":
-            return next(pages)
-        return say(200, [order_body(id="o-1")]) if path == "/v2/orders" else say(599)
-
-    with RawServer(answer=answer) as server:
+    with activities_server([row]) as server:
         broker = make_broker(make_setup(tmp_path, AFTER_THE_CLOSE), server.url)
         (fill,), bookings = broker.executions(SESSION)
     assert bookings == []
@@ -430,15 +435,7 @@ def test_a_correction_takes_back_what_it_corrects_from_the_day_of_the_correction
         "transaction_time": FILLED_AT,
     }
     unknown = correction | {"id": "20261120100405124::0a1d", "type": "restated"}
-    pages = iter([say(200, [trade, correction, unknown]), say(200, [])])
-
-    def answer(request: Request) -> Act:
-        path = request.target.partition("?")[0]
-        if path == "/v2/account/activities":
-            return next(pages)
-        return say(200, [order_body(id="o-1")]) if path == "/v2/orders" else say(599)
-
-    with RawServer(answer=answer) as server:
+    with activities_server([trade, correction, unknown]) as server:
         broker = make_broker(make_setup(tmp_path, AFTER_THE_CLOSE), server.url)
         (undoing, corrected), (unread,) = broker.executions(SESSION)
     assert (undoing.busts, undoing.price) == ("0a1b", Decimal("150.00"))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.reconciled_world import acknowledge_all
 from tests.support.trading_world import World, make_world
 from tradegraph_dagster.domain.core.errors import NotReconciled
 from tradegraph_dagster.domain.core.ids import decision_id
 from tradegraph_dagster.domain.orders.schema import OrderStatus
-from tradegraph_dagster.domain.reconciliation.acknowledgement import acknowledge_incident
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS
 from tradegraph_dagster.domain.reconciliation.startup import require_startup
 from tradegraph_dagster.domain.reconciliation.step import reconcile_session
@@ -63,18 +63,6 @@ def denied(world: World, session: date) -> dict[str, bool]:
     }
 
 
-def acknowledge_all(world: World) -> None:
-    for incident in list(world.books.incidents.open_incidents()):
-        acknowledge_incident(
-            world.ws,
-            incident.incident_id,
-            books=world.books,
-            broker=world.broker,
-            actor="ada",
-            reason="the broker is right",
-        )
-
-
 def test_a_lost_share_holds_back_its_symbol_until_a_person_has_looked(
     world: World, tmp_path: Path
 ) -> None:
@@ -89,7 +77,7 @@ def test_a_lost_share_holds_back_its_symbol_until_a_person_has_looked(
     assert statuses == {"AAA": OrderStatus.DENIED, "BBB": OrderStatus.FILLED}
     assert reconcile(world, third) == {("qty_mismatch", "AAA")}
 
-    acknowledge_all(world)
+    acknowledge_all(world.ws, world.books, world.broker)
     assert reconcile(world, third) == set()
     trade(world, fourth, {"AAA": 0.2, "BBB": 0.2})
     assert denied(world, fourth)["AAA"] is False
@@ -103,7 +91,7 @@ def test_cash_holds_back_everything(world: World, tmp_path: Path) -> None:
     trade(world, third, {"AAA": 0.2, "BBB": 0.2})
     assert denied(world, third) == {"AAA": True, "BBB": True}
     reconcile(world, third)
-    acknowledge_all(world)
+    acknowledge_all(world.ws, world.books, world.broker)
     reconcile(world, third)
     trade(world, fourth, {"AAA": 0.2, "BBB": 0.2})
     assert set(denied(world, fourth).values()) == {False}

@@ -9,10 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import SESSION, make_fill
-from tests.support.reconciled_world import SYMBOLS, ReconciledWorld, reconciled_world
+from tests.support.reconciled_world import (
+    SYMBOLS,
+    ReconciledWorld,
+    acknowledge_all,
+    reconciled_world,
+)
 from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.orders.schema import BrokerOrder, OrderStatus
-from tradegraph_dagster.domain.reconciliation.acknowledgement import acknowledge_incident
 
 SENT = [OrderStatus.SUBMITTING, OrderStatus.UNKNOWN, OrderStatus.ACKED, OrderStatus.PENDING_CANCEL]
 ORDER = st.fixed_dictionaries(
@@ -70,15 +74,7 @@ def test_one_pass_a_person_and_it_is_clean(
         assert booked == {fill.execution_id for fill in world.broker.fills}
         raised = {one.reference for one in world.books.incidents.open_incidents()}
         assert {f"{kind}:{reference}" for kind, _, reference in found} <= raised
-        for incident in list(world.books.incidents.open_incidents()):
-            acknowledge_incident(
-                world.ws,
-                incident.incident_id,
-                books=world.books,
-                broker=world.broker,
-                actor="ada",
-                reason="seen",
-            )
+        acknowledge_all(world.ws, world.books, world.broker)
         world.reconcile()
         assert (world.breaks(), world.blocked()) == (set(), set())
         settled = world.content()

@@ -33,9 +33,10 @@ from tradegraph_dagster.domain.core.frame_store import Written
 from tradegraph_dagster.domain.core.frames import conform_frame
 from tradegraph_dagster.domain.corporate_actions.schema import ADJUSTED_BARS, CORPORATE_ACTIONS
 from tradegraph_dagster.domain.markets.workspace import Workspace
-from tradegraph_dagster.domain.orders.ports import TradingBooks
+from tradegraph_dagster.domain.orders.ports import Broker, TradingBooks
 from tradegraph_dagster.domain.orders.schema import BrokerOrder, OrderStatus
 from tradegraph_dagster.domain.quality.schema import VALIDATED_BARS
+from tradegraph_dagster.domain.reconciliation.acknowledgement import acknowledge_incident
 from tradegraph_dagster.domain.reconciliation.schema import BREAKS
 from tradegraph_dagster.domain.reconciliation.step import reconcile_session
 
@@ -109,6 +110,19 @@ class ReconciledWorld:
         }
         frame = conform_frame(pl.DataFrame([action]), CORPORATE_ACTIONS)
         self.ws.store.write(CORPORATE_ACTIONS, SESSION, frame)
+
+
+def acknowledge_all(ws: Workspace, books: TradingBooks, broker: Broker) -> None:
+    """A person has looked at every open incident, and takes the broker's word."""
+    for incident in list(books.incidents.open_incidents()):
+        acknowledge_incident(
+            ws,
+            incident.incident_id,
+            books=books,
+            broker=broker,
+            actor="ada",
+            reason="the broker is right",
+        )
 
 
 @contextmanager

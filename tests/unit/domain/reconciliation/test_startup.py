@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import NEXT_SESSION, SESSION, make_order, record_orders, send
-from tests.support.reconciled_world import ReconciledWorld, reconciled_world
+from tests.support.reconciled_world import ReconciledWorld, acknowledge_all, reconciled_world
 from tradegraph_dagster.domain.core.errors import BrokerUnavailable, NotReconciled, StaleData
 from tradegraph_dagster.domain.orders.schema import BrokerOrder, OrderStatus
-from tradegraph_dagster.domain.reconciliation.acknowledgement import acknowledge_incident
 from tradegraph_dagster.domain.reconciliation.startup import require_startup
 
 
@@ -79,14 +78,7 @@ def test_a_difference_with_an_incident_is_left_to_the_risk_gate(
     assert world.content() == before
     (incident,) = world.books.incidents.open_incidents()
     assert incident.blocks
-    acknowledge_incident(
-        world.ws,
-        incident.incident_id,
-        books=world.books,
-        broker=world.broker,
-        actor="ada",
-        reason="seen",
-    )
+    acknowledge_all(world.ws, world.books, world.broker)
     assert not world.books.incidents.open_incidents()
     start(world)
 
