@@ -47,16 +47,19 @@ def read_commitments(connection: Connection, ledger: Ledger, session: date) -> C
 
 
 def _working(connection: Connection, market: str) -> list[tuple[OrderRecord, Decimal]]:
-    # One statement: between two, another writer may end an order and free what it binds.
-    query = (
-        select(ORDERS, RESERVATIONS.c.cash.label("bound"))
-        .join(
-            RESERVATIONS,
-            (RESERVATIONS.c.market == ORDERS.c.market)
-            & (RESERVATIONS.c.client_order_id == ORDERS.c.client_order_id),
+    # One statement: between two, another writer may end an order and free what it binds. No join:
+    # before a table has statistics PostgreSQL compares every order with every reservation.
+    bound = (
+        select(RESERVATIONS.c.cash)
+        .where(
+            RESERVATIONS.c.market == ORDERS.c.market,
+            RESERVATIONS.c.client_order_id == ORDERS.c.client_order_id,
         )
-        .where(ORDERS.c.market == market, ORDERS.c.status.in_(_OPEN))
+        .scalar_subquery()
+        .label("bound")
     )
-    found = [(row_to_order(row), row.bound) for row in connection.execute(query)]
+    query = select(ORDERS, bound).where(ORDERS.c.market == market, ORDERS.c.status.in_(_OPEN))
+    rows = connection.execute(query).all()
+    found = [(row_to_order(row), row.bound) for row in rows if row.bound is not None]
     # Databases collate text differently; Python does not.
     return sorted(found, key=lambda pair: pair[0].intent.client_order_id)

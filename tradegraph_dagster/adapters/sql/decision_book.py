@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from tradegraph_dagster.adapters.sql.audit_log import Act, Ledger
+from tradegraph_dagster.adapters.sql.bulk_rows import insert_rows
 from tradegraph_dagster.adapters.sql.commitments import read_commitments
 from tradegraph_dagster.adapters.sql.order_rows import insert_orders
 from tradegraph_dagster.adapters.sql.tables import DECISIONS, GATE_RESULTS
@@ -103,9 +104,8 @@ def _store(act: Act, gated: GatedDecision) -> None:
     act.connection.execute(insert(DECISIONS), row)
     records = [judged_to_record(judged, decision) for judged in gated.orders]
     results = [_to_result_row(judged, market) for judged in gated.orders]
-    if records:
-        insert_orders(act.connection, records, [judged.reserved_cash for judged in gated.orders])
-        act.connection.execute(insert(GATE_RESULTS), results)
+    insert_orders(act.connection, records, [judged.reserved_cash for judged in gated.orders])
+    insert_rows(act.connection, GATE_RESULTS, results)
     if before is not None and before.limits_fingerprint != fingerprint:
         act.append("limits_changed", details=_limit_details(before, row))
     act.append(

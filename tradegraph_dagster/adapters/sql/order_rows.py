@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from tradegraph_dagster.adapters.sql.bulk_rows import insert_rows
 from tradegraph_dagster.adapters.sql.tables import ORDERS, RESERVATIONS
 from tradegraph_dagster.domain.markets.schema import Side
 from tradegraph_dagster.domain.orders.bookkeeping import bound_cash
@@ -25,8 +26,6 @@ _INTENT = tuple(OrderIntent.__dataclass_fields__)
 _STATE = tuple(name for name in OrderRecord.__dataclass_fields__ if name != "intent")
 
 # Built once: composing a statement costs more than running it.
-_INSERT_ORDER = insert(ORDERS)
-_INSERT_RESERVATION = insert(RESERVATIONS)
 _UPDATE_ORDER = (
     update(ORDERS)
     .where(ORDERS.c.market == bindparam("of_market"), ORDERS.c.client_order_id == bindparam("name"))
@@ -54,7 +53,7 @@ def insert_orders(
         records: The orders.
         bound: Cash that each of them binds, as a whole.
     """
-    connection.execute(_INSERT_ORDER, [_to_row(record) for record in records])
+    insert_rows(connection, ORDERS, [_to_row(record) for record in records])
     reserved = [
         {
             "market": record.intent.market,
@@ -67,8 +66,7 @@ def insert_orders(
         for record, cash in zip(records, bound, strict=True)
         if not record.status.is_terminal
     ]
-    if reserved:
-        connection.execute(_INSERT_RESERVATION, reserved)
+    insert_rows(connection, RESERVATIONS, reserved)
 
 
 def update_orders(connection: Connection, records: Sequence[OrderRecord]) -> None:
