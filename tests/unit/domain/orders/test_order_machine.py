@@ -100,6 +100,13 @@ def test_a_refused_call_ends_no_order_that_an_earlier_call_may_have_brought(befo
     assert event_to_transition(record(S.SUBMITTING), said).after is S.REJECTED
 
 
+@pytest.mark.parametrize(("misses", "ends"), [(0, False), (1, False), (2, True), (3, True)])
+def test_a_refused_call_ends_an_order_that_was_missed_often_enough(misses: int, ends: bool) -> None:
+    missed = replace(record(S.UNKNOWN), misses=misses)
+    move = event_to_transition(missed, event(S.REJECTED, source=EventSource.SUBMISSION))
+    assert move.after is (S.REJECTED if ends else S.UNKNOWN)
+
+
 @pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_the_rank_falls_only_where_a_cancel_was_refused(before, after) -> None:
     if after in TRANSITIONS[before] and (before, after) not in BACK:
@@ -205,6 +212,7 @@ class TestAgainstTheOrderOfEvents:
             f"acked after pending_cancel is old news: it is of {NOON}, known is {LATER}",
             "acked after pending_cancel is old news: stream says it, operator is known",
         ]
+        assert {(move.before, move.after) for move in moves} == {(S.PENDING_CANCEL,) * 2}
 
     def test_an_end_is_taken_even_from_older_news(self) -> None:
         ours = record(S.PENDING_CANCEL, 300, updated_at=LATER, source=EventSource.OPERATOR)
