@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table, insert
-from sqlalchemy.exc import DBAPIError
+
+from tradegraph_dagster.adapters.sql.engine import COPIED_LINES
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -28,21 +27,11 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    dialect, names = connection.dialect, list(rows[0])
-    quote = dialect.identifier_preparer.quote
+    names = list(rows[0])
+    quote = connection.dialect.identifier_preparer.quote
     statement = f"COPY {quote(table.name)} ({', '.join(map(quote, names))}) FROM STDIN"
-    lines = io.StringIO(_to_lines(table, names, rows, dialect))
-    errors = dialect.loaded_dbapi.Error
-    try:
-        # The driver's own; SQLAlchemy does not know COPY.
-        cursor: Any = connection.connection.cursor()
-        with closing(cursor):
-            cursor.copy_expert(statement, lines)
-    except errors as error:
-        # As SQLAlchemy itself would have raised it.
-        raise DBAPIError.instance(
-            statement, None, error, errors, hide_parameters=True, dialect=dialect
-        ) from error
+    options: Any = {COPIED_LINES: _to_lines(table, names, rows, connection.dialect)}
+    connection.exec_driver_sql(statement, execution_options=options)
 
 
 def _to_lines(

@@ -6,6 +6,7 @@ their audit entries are written by one writer at a time, in chain order.
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,12 @@ _SILENT_SECONDS, _PROBE_SECONDS, _PROBES = 10, 5, 3
 _LOCK_SPACE = 0x7467
 
 _WRITER = "tradegraph_writer"
+
+# Execution option of a COPY: its rows, as lines of the text format.
+COPIED_LINES = "tradegraph_copied_lines"
+
+# From here on PostgreSQL repeats the row that a COPY was at.
+_ROW_SHOWN = "\nCONTEXT:"
 _UNDEFINED_TABLE = "42P01"
 
 
@@ -70,7 +77,7 @@ def open_engine(url: str) -> Engine:
         f"-c tcp_keepalives_idle={_SILENT_SECONDS} -c tcp_keepalives_interval={_PROBE_SECONDS} "
         f"-c tcp_keepalives_count={_PROBES}"
     )
-    return create_engine(
+    engine = create_engine(
         parsed,
         hide_parameters=True,
         pool_pre_ping=True,
@@ -85,6 +92,8 @@ def open_engine(url: str) -> Engine:
             "keepalives_count": _PROBES,
         },
     )
+    event.listen(engine, "do_execute", _copy_in)
+    return engine
 
 
 @contextmanager
@@ -149,6 +158,15 @@ def _lock_number(market: str) -> int:
     return unsigned - 2**32 if unsigned >= 2**31 else unsigned
 
 
+def _copy_in(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool:
+    """Send the rows of a COPY, which the driver has a method of its own for."""
+    lines = context.execution_options.get(COPIED_LINES)
+    if lines is None:
+        return False
+    cursor.copy_expert(statement, io.StringIO(lines))
+    return True
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver's own transactions would begin late; `_begin_sqlite` begins them instead.
     connection.isolation_level = None
@@ -166,7 +184,8 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        told = f"the ledger refused a row: {error.orig}; halt, and verify the audit chain"
+        cause = _said(error.orig)
+        told = f"the ledger refused a row: {cause}; halt, and verify the audit chain"
         raise InvariantBroken(told) from error
     except (DBAPIError, PoolTimeout) as error:
         raise _to_store_error(engine, error) from error
@@ -179,10 +198,14 @@ def _translated(engine: Engine) -> Iterator[None]:
 
 def _to_store_error(engine: Engine, error: DBAPIError | PoolTimeout) -> TradeGraphError:
     original = getattr(error, "orig", None)
-    cause = str(original or error).strip()
+    cause = _said(original or error)
     where = engine.url.render_as_string(hide_password=True)
     if getattr(original, "pgcode", None) == _UNDEFINED_TABLE or "no such table" in cause:
         return ConfigError(f"{where} has no ledger tables ({cause}); create the schema first")
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return StoreUnavailable(f"cannot use {where}: {cause}; nothing was half-written, run again")
     return StoreError(f"{where} failed: {cause}; check the file, or restore it from its backup")
+
+
+def _said(error: BaseException | None) -> str:
+    return str(error).partition(_ROW_SHOWN)[0].strip()
